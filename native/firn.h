@@ -1,0 +1,42 @@
+/* What the parts of firn's native layer share. Each exported function is a thin wrapper around one
+ * system call: errno in, a JavaScript exception out. */
+#ifndef FIRN_NATIVE_H
+#define FIRN_NATIVE_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "quickjs.h"
+
+#define FN(name) \
+    JSValue name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+
+/* Throws Error{errno, call, path}: src/host/sys.ts turns it into a SysError. */
+JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path);
+
+int32_t arg_int(JSContext *ctx, JSValueConst value);
+int64_t arg_int64(JSContext *ctx, JSValueConst value);
+void set_int(JSContext *ctx, JSValue object, const char *key, int64_t value);
+
+/* A path or name argument; freed when the scope ends, so no return path can leak it. */
+typedef struct {
+    JSContext *ctx;
+    const char *text;
+} Text;
+void text_free(Text *text);
+#define TEXT(variable, index)                                                                    \
+    __attribute__((cleanup(text_free))) Text variable##_text = {ctx, JS_ToCString(ctx, argv[index])}; \
+    const char *variable = variable##_text.text;                                                 \
+    if (!variable) return JS_EXCEPTION
+
+#define RESULT(call, path, expression)                          \
+    do {                                                        \
+        if ((expression) < 0) return throw_errno(ctx, errno, call, path); \
+        return JS_UNDEFINED;                                    \
+    } while (0)
+
+extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[];
+extern const int file_function_count, process_function_count, volume_function_count;
+
+#endif

@@ -1,0 +1,84 @@
+/* Starts the engine, gives the bundle its `__firn` object, runs it, and drains its promise jobs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "firn.h"
+
+extern const uint8_t firn_bundle[];
+extern const uint32_t firn_bundle_size;
+
+JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path) {
+    JSValue error = JS_NewError(ctx);
+    char message[512];
+    snprintf(message, sizeof message, "%s%s%s: %s", call, path ? " " : "", path ? path : "", strerror(err));
+    JS_SetPropertyStr(ctx, error, "message", JS_NewString(ctx, message));
+    JS_SetPropertyStr(ctx, error, "errno", JS_NewInt32(ctx, err));
+    JS_SetPropertyStr(ctx, error, "call", JS_NewString(ctx, call));
+    JS_SetPropertyStr(ctx, error, "path", path ? JS_NewString(ctx, path) : JS_NULL);
+    JS_SetPropertyStr(ctx, error, "reason", JS_NewString(ctx, strerror(err)));
+    return JS_Throw(ctx, error);
+}
+
+int32_t arg_int(JSContext *ctx, JSValueConst value) {
+    int32_t number = 0;
+    JS_ToInt32(ctx, &number, value);
+    return number;
+}
+
+int64_t arg_int64(JSContext *ctx, JSValueConst value) {
+    int64_t number = 0;
+    JS_ToInt64(ctx, &number, value);
+    return number;
+}
+
+void set_int(JSContext *ctx, JSValue object, const char *key, int64_t value) {
+    JS_SetPropertyStr(ctx, object, key, JS_NewInt64(ctx, value));
+}
+
+void text_free(Text *text) {
+    if (text->text) JS_FreeCString(text->ctx, text->text);
+}
+
+static int report(JSContext *ctx) {
+    JSValue error = JS_GetException(ctx);
+    const char *text = JS_ToCString(ctx, error);
+    JSValue stack = JS_GetPropertyStr(ctx, error, "stack");
+    const char *where = JS_IsUndefined(stack) ? NULL : JS_ToCString(ctx, stack);
+    fprintf(stderr, "E_INTERNAL: %s\n%s", text ? text : "unknown", where ? where : "");
+    return 70; /* EX_SOFTWARE of sysexits.h: main.ts catches everything a user can cause */
+}
+
+int main(int argc, char **argv) {
+    JSRuntime *runtime = JS_NewRuntime();
+    JSContext *ctx = runtime ? JS_NewContext(runtime) : NULL;
+    if (!ctx) {
+        fputs("E_NO_MEMORY: the engine could not start.\n", stderr);
+        return 71;
+    }
+    JS_SetMaxStackSize(runtime, 4 << 20);
+
+    JSValue global = JS_GetGlobalObject(ctx);
+    JSValue native = JS_NewObject(ctx);
+    JS_SetPropertyFunctionList(ctx, native, file_functions, file_function_count);
+    JS_SetPropertyFunctionList(ctx, native, process_functions, process_function_count);
+    JS_SetPropertyFunctionList(ctx, native, volume_functions, volume_function_count);
+    JSValue args = JS_NewArray(ctx);
+    for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, args, i, JS_NewString(ctx, argv[i]));
+    JS_SetPropertyStr(ctx, native, "args", args);
+    JS_SetPropertyStr(ctx, global, "__firn", native);
+    JS_FreeValue(ctx, global);
+
+    JSValue code = JS_ReadObject(ctx, firn_bundle, firn_bundle_size, JS_READ_OBJ_BYTECODE);
+    JSValue result = JS_IsException(code) ? code : JS_EvalFunction(ctx, code);
+    if (JS_IsException(result)) return report(ctx);
+    JSContext *job;
+    for (;;) {
+        int status = JS_ExecutePendingJob(runtime, &job);
+        if (status < 0) return report(job);
+        if (status == 0) break;
+    }
+    /* The bundle ends through exit(); getting here means that a promise never settled. */
+    fputs("E_INTERNAL: the program ended without a result.\n", stderr);
+    return 70;
+}

@@ -1,0 +1,231 @@
+/* Processes, signals, namespaces, mounts. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "firn.h"
+
+extern char **environ;
+static volatile sig_atomic_t pending_signal;
+
+static void note_signal(int number) { pending_signal = number; }
+
+/* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. */
+static FN(ps_catch_signal) {
+    struct sigaction action = {.sa_handler = note_signal};
+    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+}
+
+static FN(ps_ignore_signal) {
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+}
+
+static FN(ps_pending_signal) { return JS_NewInt32(ctx, pending_signal); }
+
+static char **string_list(JSContext *ctx, JSValueConst array) {
+    JSValue length_value = JS_GetPropertyStr(ctx, array, "length");
+    int length = arg_int(ctx, length_value);
+    char **list = calloc(length + 1, sizeof *list);
+    for (int i = 0; list && i < length; i++) {
+        JSValue item = JS_GetPropertyUint32(ctx, array, i);
+        const char *text = JS_ToCString(ctx, item);
+        list[i] = strdup(text ? text : "");
+        JS_FreeCString(ctx, text);
+        JS_FreeValue(ctx, item);
+    }
+    return list;
+}
+
+static void free_list(char **list) {
+    for (char **item = list; item && *item; item++) free(*item);
+    free(list);
+}
+
+/* What a child does between fork and exec; returns only when something failed. */
+static const char *become(char **args, char **env, const int fds[3], const char *root, const char *dir) {
+    for (int i = 0; i < 3; i++)
+        if (dup2(fds[i], i) < 0) return "dup2";
+    for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (root && chroot(root) < 0) return "chroot";
+    if (dir && chdir(dir) < 0) return "chdir";
+    execvpe(args[0], args, env);
+    return "exec";
+}
+
+/* spawn(argv, env, [in, out, err], chroot | null, cwd | null): pid. PATH is looked up in the
+ * new root. A failure between fork and exec arrives here as an exception. */
+static FN(ps_spawn) {
+    int fds[3], report[2];
+    for (int i = 0; i < 3; i++) {
+        JSValue fd = JS_GetPropertyUint32(ctx, argv[2], i);
+        /* Above 2, so that dup2 never overwrites one that is still needed. */
+        fds[i] = fcntl(arg_int(ctx, fd), F_DUPFD_CLOEXEC, 3);
+        if (fds[i] < 0) return throw_errno(ctx, errno, "dup", NULL);
+    }
+    if (pipe2(report, O_CLOEXEC) < 0) return throw_errno(ctx, errno, "pipe", NULL);
+    char **args = string_list(ctx, argv[0]), **env = string_list(ctx, argv[1]);
+    const char *root = JS_IsNull(argv[3]) ? NULL : JS_ToCString(ctx, argv[3]);
+    const char *dir = JS_IsNull(argv[4]) ? NULL : JS_ToCString(ctx, argv[4]);
+    pid_t pid = fork();
+    int err = errno;
+    if (pid == 0) {
+        for (char **item = env; *item; item++)
+            if (!strncmp(*item, "PATH=", 5)) setenv("PATH", *item + 5, 1);
+        const char *failed = become(args, env, fds, root, dir);
+        int what[2] = {errno, failed[0] == 'e' ? 0 : 1};
+        if (write(report[1], what, sizeof what) < 0) _exit(126);
+        _exit(127);
+    }
+    for (int i = 0; i < 3; i++) close(fds[i]);
+    close(report[1]);
+    int what[2] = {err, 1};
+    ssize_t got = pid < 0 ? (ssize_t)sizeof what : read(report[0], what, sizeof what);
+    close(report[0]);
+    if (pid > 0 && got > 0) waitpid(pid, NULL, 0);
+    JSValue result = got > 0 ? throw_errno(ctx, what[0], what[1] ? "spawn" : "exec", args[0]) : JS_NewInt32(ctx, pid);
+    free_list(args);
+    free_list(env);
+    if (root) JS_FreeCString(ctx, root);
+    if (dir) JS_FreeCString(ctx, dir);
+    return result;
+}
+
+static FN(ps_fork) {
+    pid_t pid = fork();
+    return pid < 0 ? throw_errno(ctx, errno, "fork", NULL) : JS_NewInt32(ctx, pid);
+}
+
+/* wait(pid, block): [pid, status], [0, 0] when it still runs, null when a signal came first. */
+static FN(ps_wait) {
+    int status = 0;
+    pid_t pid = waitpid(arg_int(ctx, argv[0]), &status, JS_ToBool(ctx, argv[1]) ? 0 : WNOHANG);
+    if (pid < 0) return errno == EINTR ? JS_NULL : throw_errno(ctx, errno, "wait", NULL);
+    JSValue pair = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, pid));
+    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
+    return pair;
+}
+
+static FN(ps_pipe) {
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0) return throw_errno(ctx, errno, "pipe", NULL);
+    JSValue pair = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, fds[0]));
+    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, fds[1]));
+    return pair;
+}
+
+/* poll(fds, milliseconds): the readable or hung-up ones; empty on time-out or signal. */
+static FN(ps_poll) {
+    struct pollfd fds[8];
+    JSValue length_value = JS_GetPropertyStr(ctx, argv[0], "length");
+    int count = arg_int(ctx, length_value);
+    if (count > 8) count = 8;
+    for (int i = 0; i < count; i++) {
+        JSValue fd = JS_GetPropertyUint32(ctx, argv[0], i);
+        fds[i] = (struct pollfd){.fd = arg_int(ctx, fd), .events = POLLIN};
+    }
+    JSValue ready = JS_NewArray(ctx);
+    if (poll(fds, count, arg_int(ctx, argv[1])) <= 0) return ready;
+    uint32_t found = 0;
+    for (int i = 0; i < count; i++)
+        if (fds[i].revents) JS_SetPropertyUint32(ctx, ready, found++, JS_NewInt32(ctx, fds[i].fd));
+    return ready;
+}
+
+static FN(ps_kill) { RESULT("kill", NULL, kill(arg_int(ctx, argv[0]), arg_int(ctx, argv[1]))); }
+
+static FN(ps_exit) { exit(arg_int(ctx, argv[0])); }
+
+static FN(ps_getpid) { return JS_NewInt32(ctx, getpid()); }
+
+static FN(ps_geteuid) { return JS_NewInt32(ctx, geteuid()); }
+
+static FN(ps_isatty) { return JS_NewBool(ctx, isatty(arg_int(ctx, argv[0]))); }
+
+static FN(ps_columns) {
+    struct winsize size;
+    return JS_NewInt32(ctx, ioctl(arg_int(ctx, argv[0]), TIOCGWINSZ, &size) < 0 ? 0 : size.ws_col);
+}
+
+static FN(ps_getenv) {
+    TEXT(name, 0);
+    const char *value = getenv(name);
+    return value ? JS_NewString(ctx, value) : JS_NULL;
+}
+
+static FN(ps_random) {
+    uint8_t bytes[64];
+    int count = arg_int(ctx, argv[0]);
+    if (count > (int)sizeof bytes || getrandom(bytes, count, 0) != count) return throw_errno(ctx, errno, "getrandom", NULL);
+    return JS_NewArrayBufferCopy(ctx, bytes, count);
+}
+
+static FN(ps_uname) {
+    struct utsname name;
+    if (uname(&name) < 0) return throw_errno(ctx, errno, "uname", NULL);
+    JSValue object = JS_NewObject(ctx);
+    JS_SetPropertyStr(ctx, object, "release", JS_NewString(ctx, name.release));
+    JS_SetPropertyStr(ctx, object, "machine", JS_NewString(ctx, name.machine));
+    JS_SetPropertyStr(ctx, object, "hostname", JS_NewString(ctx, name.nodename));
+    return object;
+}
+
+static FN(ps_unshare) { RESULT("unshare", NULL, unshare(arg_int(ctx, argv[0]))); }
+
+static FN(ps_death_signal) { RESULT("prctl", NULL, prctl(PR_SET_PDEATHSIG, arg_int(ctx, argv[0]))); }
+
+/* mount(source, target, type, flags, data) */
+static FN(ps_mount) {
+    TEXT(source, 0);
+    TEXT(target, 1);
+    TEXT(type, 2);
+    TEXT(data, 4);
+    RESULT("mount", target, mount(source, target, *type ? type : NULL, arg_int64(ctx, argv[3]), *data ? data : NULL));
+}
+
+static FN(ps_umount) {
+    TEXT(target, 0);
+    RESULT("umount", target, umount2(target, arg_int(ctx, argv[1])));
+}
+
+const JSCFunctionListEntry process_functions[] = {
+    JS_CFUNC_DEF("catchSignal", 1, ps_catch_signal),
+    JS_CFUNC_DEF("ignoreSignal", 1, ps_ignore_signal),
+    JS_CFUNC_DEF("pendingSignal", 0, ps_pending_signal),
+    JS_CFUNC_DEF("spawn", 5, ps_spawn),
+    JS_CFUNC_DEF("fork", 0, ps_fork),
+    JS_CFUNC_DEF("wait", 2, ps_wait),
+    JS_CFUNC_DEF("pipe", 0, ps_pipe),
+    JS_CFUNC_DEF("poll", 2, ps_poll),
+    JS_CFUNC_DEF("kill", 2, ps_kill),
+    JS_CFUNC_DEF("exit", 1, ps_exit),
+    JS_CFUNC_DEF("getpid", 0, ps_getpid),
+    JS_CFUNC_DEF("geteuid", 0, ps_geteuid),
+    JS_CFUNC_DEF("isatty", 1, ps_isatty),
+    JS_CFUNC_DEF("columns", 1, ps_columns),
+    JS_CFUNC_DEF("getenv", 1, ps_getenv),
+    JS_CFUNC_DEF("random", 1, ps_random),
+    JS_CFUNC_DEF("uname", 0, ps_uname),
+    JS_CFUNC_DEF("unshare", 1, ps_unshare),
+    JS_CFUNC_DEF("deathSignal", 1, ps_death_signal),
+    JS_CFUNC_DEF("mount", 5, ps_mount),
+    JS_CFUNC_DEF("umount", 2, ps_umount),
+};
+const int process_function_count = sizeof process_functions / sizeof *process_functions;

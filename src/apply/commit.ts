@@ -1,0 +1,54 @@
+import { flush } from "../host/btrfs.ts";
+import { exists, makeDirectories, names, newName, removeDirectory, removeFile, rename, symlink } from "../host/files.ts";
+import { FirnError } from "../model/problem.ts";
+import { parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
+import { currentTarget, layout, slotTarget } from "../model/layout.ts";
+
+function newLinkSet(top: string): LinkSetId {
+  for (;;) {
+    const id = parseLinkSetId(newName());
+    if (id !== undefined && !exists(`${top}/${layout.linkSet(id)}`)) return id;
+  }
+}
+
+/**
+ * Makes `slots` boot: a new link set, flushed together with all that it names, then one rename, flushed. The order is
+ * that of facts-durability.md: rEFInd does not replay the log tree, so only a full flush counts, and the first must
+ * be on disk before the rename. `before` runs ahead of the first flush, `beforeRename` after it.
+ * Throws E_NO_SPACE with the old link set still in force.
+ */
+export function commit(top: string, slots: readonly GenerationId[], before: () => void = () => {}): LinkSetId {
+  const id = newLinkSet(top);
+  const folder = `${top}/${layout.linkSet(id)}`;
+  const next = `${top}/${layout.nextCurrent}`;
+  try {
+    makeDirectories(`${top}/${layout.next}`);
+    makeDirectories(folder);
+    slots.forEach((generation, slot) => symlink(slotTarget(generation), `${folder}/${slot}`));
+    if (exists(next)) removeFile(next);
+    symlink(currentTarget(id), next);
+    before();
+    flush(top);
+    rename(next, `${top}/${layout.current}`);
+  } catch (error) {
+    if (exists(folder)) deleteLinkSet(top, id);
+    throw error;
+  }
+  try {
+    flush(top);
+  } catch (error) {
+    throw new FirnError(
+      "E_INTERNAL",
+      `The switch was made, but the disk did not confirm it: ${error instanceof Error ? error.message : ""}. After a power cut the old or the new generation boots.`,
+      "Look at the disk's health (dmesg, btrfs device stats).",
+    );
+  }
+  return id;
+}
+
+/** Deletes a link set that is not in force. */
+export function deleteLinkSet(top: string, id: LinkSetId): void {
+  const folder = `${top}/${layout.linkSet(id)}`;
+  for (const name of names(folder)) removeFile(`${folder}/${name}`);
+  removeDirectory(folder);
+}

@@ -1,0 +1,93 @@
+import { createSubvolume, deleteSubvolume, flush, isSubvolume, setReadonly, snapshot } from "../host/btrfs.ts";
+import {
+  exists,
+  makeDirectories,
+  makeDirectory,
+  names,
+  newName,
+  removeDirectory,
+  removeTree,
+  renameNew,
+  replaceText,
+  writeText,
+} from "../host/files.ts";
+import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/generation.ts";
+import { parseGenerationId, type GenerationId } from "../model/ids.ts";
+import { METADATA, ROOT, layout } from "../model/layout.ts";
+
+/** A name that no generation of the volume has. */
+export function newGenerationId(top: string): GenerationId {
+  for (;;) {
+    const id = parseGenerationId(newName());
+    if (id !== undefined && !exists(`${top}/${layout.generation(id)}`)) return id;
+  }
+}
+
+/** Deletes a generation's or a draft's directory with its subvolumes. The change is on disk after the next flush. */
+export function deleteGeneration(path: string): void {
+  for (const name of names(path)) {
+    const inner = `${path}/${name}`;
+    if (isSubvolume(inner)) deleteSubvolume(inner);
+    else removeTree(inner);
+  }
+  removeDirectory(path);
+}
+
+/** A generation in the making. What is not sealed when its scope ends is deleted. */
+export class Draft implements Disposable {
+  private sealed = false;
+  private constructor(
+    private readonly top: string,
+    readonly id: GenerationId,
+  ) {}
+
+  /** A copy of a generation, or an empty root when `base` is undefined. */
+  static open(top: string, id: GenerationId, base: GenerationId | undefined): Draft {
+    makeDirectories(`${top}/${layout.snapshots}`);
+    const draft = new Draft(top, id);
+    makeDirectory(draft.path);
+    try {
+      if (base === undefined) createSubvolume(draft.root);
+      else snapshot(`${top}/${layout.generation(base)}/${ROOT}`, draft.root);
+    } catch (error) {
+      draft[Symbol.dispose]();
+      throw error;
+    }
+    return draft;
+  }
+
+  get path(): string {
+    return `${this.top}/${layout.draft(this.id)}`;
+  }
+
+  get root(): string {
+    return `${this.path}/${ROOT}`;
+  }
+
+  /** Writes down how far an installation has come, for whoever finds the draft. */
+  note(progress: InstallProgress): void {
+    replaceText(`${this.path}/${METADATA}`, renderRecord(progress));
+  }
+
+  /**
+   * Makes it final: read-only, with its metadata, under its own name. The data must have been flushed before: setting the
+   * flag then costs one commit instead of two. It is on disk after the next flush.
+   */
+  seal(record: GenerationRecord): void {
+    setReadonly(this.root, true);
+    writeText(`${this.path}/${METADATA}`, renderRecord(record));
+    renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
+    this.sealed = true;
+  }
+
+  /** Leaves the draft where it is when its scope ends: a failed installation, which tells how far it came. */
+  keep(): void {
+    this.sealed = true;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.sealed) return;
+    deleteGeneration(this.path);
+    flush(this.top);
+  }
+}

@@ -1,0 +1,278 @@
+import { apk, type ApkTarget } from "../../host/apk/apk.ts";
+import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/block.ts";
+import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot-files.ts";
+import { createSubvolume, flush } from "../../host/btrfs.ts";
+import { enterRoot } from "../../host/chroot.ts";
+import { addBootEntry, type BootEntryResult } from "../../host/efi.ts";
+import { enableRemovablePath, writeBootLoader } from "../../host/esp.ts";
+import { copyFile, exists, insideRoot, makeDirectories, makeDirectory, names, writeText } from "../../host/files.ts";
+import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/format.ts";
+import { installedDatabase } from "../../host/generation.ts";
+import type { Mount } from "../../host/mounts.ts";
+import { checkInterrupt } from "../../host/run.ts";
+import { seedCommons } from "../../host/seed.ts";
+import { mountTop } from "../../host/volume.ts";
+import { packageList } from "../../model/apk/database.ts";
+import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot-menu.ts";
+import { commonsName } from "../../model/commons.ts";
+import type { MachineConfig } from "../../model/config/machine.ts";
+import { exampleFirnToml } from "../../model/config/example.ts";
+import { partitionNamed } from "../../model/disk.ts";
+import { renderFstab, renderTemplate } from "../../model/fstab.ts";
+import type { GenerationRecord } from "../../model/generation.ts";
+import type { GenerationId } from "../../model/ids.ts";
+import { layout } from "../../model/layout.ts";
+import { renderMkinitfsConf } from "../../model/machine-files.ts";
+import { FirnError } from "../../model/problem.ts";
+import { rotate } from "../../model/slots.ts";
+import { describeInstallStep, type InstallPlan, type InstallStep } from "../../plan/install.ts";
+import type { Report } from "../../report/report.ts";
+import { commit } from "../commit.ts";
+import { Draft, newGenerationId } from "../draft.ts";
+import { insideApk, packageSources } from "../packages.ts";
+import { makeReadonlyReady, setIdentity } from "./machine.ts";
+import type { Prepared } from "./prepare.ts";
+
+export interface InstallWish {
+  /** The disk or the image file. */
+  path: string;
+  kind: "disk" | "image";
+  config: MachineConfig;
+  plan: InstallPlan;
+  prepared: Prepared;
+  report: Report;
+  command: string;
+}
+
+export interface Installed {
+  generation: GenerationId;
+  kernel: string;
+  release: string | undefined;
+  bootEntry: BootEntryResult;
+}
+
+/** An installation under way. What it holds is released when its scope ends; the draft stays when it fails, and says where. */
+export class Installer implements Disposable, Record<InstallStep, () => void> {
+  private esp: MappedPartition | undefined;
+  private rootPartition: MappedPartition | undefined;
+  private mount: Mount | undefined;
+  private draft: Draft | undefined;
+  private rootUuid = "";
+  private swapUuid: string | undefined;
+  private kernelRelease = "";
+  private loaderPath = "";
+  private bootEntry: BootEntryResult = { status: "skipped", reason: "an image" };
+
+  constructor(private readonly wish: InstallWish) {}
+
+  run(): Installed {
+    const { plan, report, config } = this.wish;
+    for (const [index, step] of plan.steps.entries()) {
+      checkInterrupt();
+      report.step(index + 1, plan.steps.length, describeInstallStep(step, config, plan.layout));
+      if (this.mount !== undefined && this.draft !== undefined && !this.committed) this.draft.note({ installing: step });
+      this[step]();
+    }
+    return {
+      generation: this.id,
+      kernel: this.kernelRelease,
+      release: alpineRelease(`${this.top}/${layout.generation(this.id)}/@`),
+      bootEntry: this.bootEntry,
+    };
+  }
+
+  private committed = false;
+
+  private get top(): string {
+    if (this.mount === undefined) throw new Error("the volume is not mounted yet");
+    return this.mount.path;
+  }
+
+  private get opened(): Draft {
+    if (this.draft === undefined) throw new Error("no draft is open yet");
+    return this.draft;
+  }
+
+  private get id(): GenerationId {
+    return this.opened.id;
+  }
+
+  private get shared(): { name: string; path: string }[] {
+    return this.wish.config.disk.commons.map((path) => ({ name: commonsName(path), path }));
+  }
+
+  private map(name: "EFI" | "ROOT"): MappedPartition {
+    const { startByte, bytes } = partitionNamed(this.wish.plan.layout, name);
+    return mapPartition(this.wish.path, startByte, bytes, { readonly: false });
+  }
+
+  partition(): void {
+    const { path, kind, plan } = this.wish;
+    writePartitionTable(path, plan.layout);
+    if (kind === "disk") waitForPartitions(path, plan.layout);
+  }
+
+  format(): void {
+    const { plan, path } = this.wish;
+    this.esp = this.map("EFI");
+    this.rootPartition = this.map("ROOT");
+    formatEsp(this.esp.device, partitionNamed(plan.layout, "EFI"), plan.layout.sectorBytes);
+    this.rootUuid = formatRoot(this.rootPartition.device);
+    const swap = partitionNamed(plan.layout, "SWAP");
+    if (swap === undefined) return;
+    using mapped = mapPartition(path, swap.startByte, swap.bytes, { readonly: false });
+    this.swapUuid = formatSwap(mapped.device);
+  }
+
+  volume(): void {
+    const { compression } = this.wish.config.disk;
+    // Nothing but firn uses this filesystem now, so the log tree, which rEFInd cannot read, can be done without.
+    const options = `,notreelog${compression === "none" ? "" : `,compress=${compression}`}`;
+    this.mount = mountTop(this.rootPartition?.device ?? "", "write", options);
+    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons]) makeDirectory(`${this.top}/${folder}`);
+    this.draft = Draft.open(this.top, newGenerationId(this.top), undefined);
+    this.draft.keep();
+    this.draft.note({ installing: "volume" });
+    flush(this.top);
+  }
+
+  base(): void {
+    const { prepared, report } = this.wish;
+    const target: ApkTarget = { ...prepared.target, root: this.opened.root };
+    install(target, ["--initdb", "add", ...prepared.sets.base], report);
+    const root = this.opened.root;
+    writeText(insideRoot(root, "/etc/apk/repositories"), prepared.repositories.map((line) => `${line}\n`).join(""));
+    const keys = insideRoot(root, "/etc/apk/keys");
+    makeDirectories(keys);
+    for (const name of names(prepared.target.keysDir)) {
+      if (!exists(`${keys}/${name}`)) copyFile(`${prepared.target.keysDir}/${name}`, `${keys}/${name}`, 0o644);
+    }
+  }
+
+  commons(): void {
+    for (const { name, path } of this.shared) {
+      const folder = `${this.top}/${layout.common(name)}`;
+      const covered = insideRoot(this.opened.root, path);
+      makeDirectories(covered);
+      createSubvolume(folder);
+      seedCommons(covered, folder);
+    }
+    writeText(`${this.top}/${layout.fstab}`, this.template);
+  }
+
+  private inside(use: (target: ApkTarget, root: string) => void): void {
+    const { root } = this.opened;
+    const text = this.wish.prepared.repositories.map((line) => `${line}\n`).join("");
+    const sources = packageSources(root, text, { repositories: [], keysDir: this.wish.config.system.keysDir, save: false });
+    using chroot = enterRoot({ top: this.top, root, commons: this.shared, binds: sources.binds });
+    use(insideApk(chroot.path, sources), chroot.path);
+  }
+
+  packages(): void {
+    const { prepared, report } = this.wish;
+    this.inside((target, root) => {
+      install(target, ["add", ...prepared.sets.packages], report);
+      if (prepared.packaged) return;
+      makeDirectories(insideRoot(root, "/usr/sbin"));
+      copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
+      makeDirectories(insideRoot(root, "/etc/firn"));
+      writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleFirnToml());
+    });
+  }
+
+  kernel(): void {
+    const { prepared, report, config } = this.wish;
+    this.inside((target, root) => {
+      // Before the kernel: its trigger makes the initramfs from this.
+      makeDirectories(insideRoot(root, "/etc/mkinitfs"));
+      writeText(`${insideRoot(root, "/etc/mkinitfs")}/mkinitfs.conf`, renderMkinitfsConf(config.identity.keymap !== undefined));
+      install(target, ["add", ...prepared.sets.kernel], report);
+    });
+    const { flavor } = config.system;
+    for (const path of Object.values(bootFiles(this.opened.root, flavor))) {
+      if (exists(path)) continue;
+      throw new FirnError("E_BOOT_FILES", `linux-${flavor} was installed, but there is no ${path.slice(this.opened.root.length)}: this system would not boot.`, "Choose another kernel: --flavor lts or virt.");
+    }
+  }
+
+  identity(): void {
+    this.inside((_, root) => setIdentity(root, this.wish.config));
+  }
+
+  readiness(): void {
+    this.inside((_, root) => makeReadonlyReady(root, this.wish.config));
+  }
+
+  private get menu(): string {
+    const { config, plan } = this.wish;
+    const { system, disk } = config;
+    return renderRefindConf({
+      slots: disk.slots,
+      flavor: system.flavor,
+      rootUuid: this.rootUuid,
+      partitionGuid: partitionNamed(plan.layout, "ROOT").guid,
+      cmdline: system.cmdline,
+      ...(system.serial === undefined ? {} : { serial: system.serial }),
+      timeoutSeconds: MENU_TIMEOUT,
+      modules: bootModules,
+    });
+  }
+
+  loader(): void {
+    this.loaderPath = writeBootLoader(this.esp?.device ?? "", this.wish.prepared.refind, this.menu);
+  }
+
+  seal(): void {
+    const { root } = this.opened;
+    const { config, command } = this.wish;
+    writeText(insideRoot(root, "/etc/fstab"), renderFstab(this.template, this.id));
+    flush(this.top);
+    this.kernelRelease = checkBootFiles(this.top, root, config.system.flavor, undefined);
+    const release = alpineRelease(root);
+    const record: GenerationRecord = {
+      created: new Date().toISOString(),
+      kernel: this.kernelRelease,
+      flavor: config.system.flavor,
+      ...(release === undefined ? {} : { release }),
+      description: "Installed",
+      command,
+      installedBytes: packageList(installedDatabase(root)).reduce((sum, { installedBytes }) => sum + installedBytes, 0),
+    };
+    this.committed = true;
+    this.opened.seal(record);
+  }
+
+  private get template(): string {
+    const { compression } = this.wish.config.disk;
+    const swap = this.swapUuid === undefined ? {} : { swapUuid: this.swapUuid };
+    return renderTemplate({ rootUuid: this.rootUuid, compression, commons: this.shared, ...swap });
+  }
+
+  commit(): void {
+    commit(this.top, rotate([], this.id, this.wish.config.disk.slots));
+  }
+
+  enable(): void {
+    const { kind, path, plan, prepared } = this.wish;
+    enableRemovablePath(this.esp?.device ?? "", prepared.refind, this.menu);
+    if (kind !== "disk") return;
+    const { number, guid } = partitionNamed(plan.layout, "EFI");
+    this.bootEntry = addBootEntry({ disk: path, partitionNumber: number, partitionGuid: guid, label: "firn", loaderPath: this.loaderPath });
+  }
+
+  /** Unmounts with the result checked: the last flush of an image happens here. */
+  finish(): void {
+    this.mount?.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.mount?.[Symbol.dispose]();
+    this.rootPartition?.[Symbol.dispose]();
+    this.esp?.[Symbol.dispose]();
+  }
+}
+
+function install(target: ApkTarget, args: readonly string[], report: Report): void {
+  const { notes } = apk(target, args, { onProgress: (n, of, text) => report.detail(`(${n}/${of}) ${text}`) });
+  for (const note of notes) report.detail(note);
+}

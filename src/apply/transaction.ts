@@ -1,0 +1,197 @@
+import { alpineRelease, checkBootFiles, kernelFlavors } from "../host/boot-files.ts";
+import { flush } from "../host/btrfs.ts";
+import { enterRoot, type Chroot } from "../host/chroot.ts";
+import { comparePaths, type PathChange } from "../host/compare.ts";
+import { installedDatabase } from "../host/generation.ts";
+import { insideRoot, readTextIfAny, replaceText, writeText } from "../host/files.ts";
+import { checkInterrupt } from "../host/run.ts";
+import type { Volume } from "../host/volume.ts";
+import { packageList, type InstalledPackage } from "../model/apk/database.ts";
+import { diffPackages } from "../model/apk/changes.ts";
+import { commonsOf, renderFstab, templateFromFstab } from "../model/fstab.ts";
+import type { GenerationRecord } from "../model/generation.ts";
+import type { GenerationId } from "../model/ids.ts";
+import { ROOT, layout } from "../model/layout.ts";
+import { FirnError } from "../model/problem.ts";
+import type { VolumeState } from "../model/state.ts";
+import { describeStep, type Change, type ChangeStep } from "../plan/change.ts";
+import type { Report } from "../report/report.ts";
+import { commit, deleteLinkSet } from "./commit.ts";
+import { Draft, deleteGeneration } from "./draft.ts";
+
+/** Carries out one change inside the draft. Throws when it fails: the draft then goes. */
+export type MakeChange = (change: Change, chroot: Chroot, transaction: Transaction) => void;
+
+export interface TransactionWish {
+  volume: Volume;
+  state: VolumeState;
+  report: Report;
+  command: string;
+  description: string | undefined;
+  make: MakeChange;
+  binds: readonly { from: string; to: string }[];
+}
+
+export interface Outcome {
+  /** The new generation, or undefined when nothing had changed. */
+  generation: GenerationId | undefined;
+  record: GenerationRecord | undefined;
+  files: readonly PathChange[];
+}
+
+function installedPackages(root: string): InstalledPackage[] {
+  return packageList(installedDatabase(root));
+}
+
+/** What the steps of one change work on. Without a commit, its end discards the draft. */
+export class Transaction implements Disposable {
+  draft: Draft | undefined;
+  base: GenerationId | undefined;
+  /** The fstab template from this generation on. */
+  template: string;
+  private newTemplate = false;
+  private files: PathChange[] = [];
+  private record: GenerationRecord | undefined;
+  private done = false;
+
+  constructor(readonly wish: TransactionWish) {
+    const { state, volume } = wish;
+    const slot0 = state.slots[0];
+    const own = slot0 === undefined ? undefined : readTextIfAny(`${volume.path}/${layout.generation(slot0)}/${ROOT}/etc/fstab`);
+    this.template = state.template ?? (own === undefined ? "" : templateFromFstab(own));
+  }
+
+  get top(): string {
+    return this.wish.volume.path;
+  }
+
+  get commons(): { name: string; path: string }[] {
+    return commonsOf(this.template);
+  }
+
+  /** A template for this generation and all after it; written with the commit. */
+  replaceTemplate(text: string): void {
+    this.template = text;
+    this.newTemplate = true;
+  }
+
+  /** Carries out a plan. Stops between two steps when a signal has come. */
+  run(steps: readonly ChangeStep[]): Outcome {
+    for (const [index, step] of steps.entries()) {
+      checkInterrupt();
+      if (this.done) break;
+      if (step.kind !== "compare") this.wish.report.step(index + 1, steps.length, describeStep(step));
+      (executors[step.kind] as (step: ChangeStep, transaction: Transaction) => void)(step, this);
+    }
+    return { generation: this.record === undefined ? undefined : this.draft?.id, record: this.record, files: this.files };
+  }
+
+  openDraft(id: GenerationId, base: GenerationId): void {
+    this.base = base;
+    this.draft = Draft.open(this.top, id, base);
+  }
+
+  private get opened(): Draft {
+    if (this.draft === undefined) throw new Error("no draft is open");
+    return this.draft;
+  }
+
+  private get baseRoot(): string {
+    if (this.base === undefined) throw new Error("no draft is open");
+    return `${this.top}/${layout.generation(this.base)}/${ROOT}`;
+  }
+
+  change(change: Change): void {
+    using chroot = enterRoot({ top: this.top, root: this.opened.root, commons: this.commons, binds: this.wish.binds });
+    this.wish.make(change, chroot, this);
+  }
+
+  compare(force: boolean): void {
+    this.files = comparePaths(this.baseRoot, this.opened.root);
+    if (this.files.length > 0 || force || this.newTemplate) return;
+    this.opened[Symbol.dispose]();
+    this.draft = undefined;
+    this.done = true;
+  }
+
+  seal(): void {
+    const { root, id } = this.opened;
+    writeText(insideRoot(root, "/etc/fstab"), renderFstab(this.template, id));
+    flush(this.top);
+    const { state, command, description } = this.wish;
+    const parent = state.generations.find((generation) => generation.id === this.base)?.record ?? {};
+    const kernel = this.touched("boot", "lib/modules", "usr/lib/modules") ? undefined : parent.kernel;
+    const release = alpineRelease(root);
+    const conflicts = this.files.filter(({ path, kind }) => kind !== "removed" && path.endsWith(".apk-new")).map(({ path }) => `/${path}`);
+    this.record = {
+      ...(this.base === undefined ? {} : { parent: this.base }),
+      created: new Date().toISOString(),
+      ...withKernel(kernel ?? this.checkKernels(parent.flavor)),
+      ...(parent.flavor === undefined ? {} : { flavor: parent.flavor }),
+      ...(release === undefined ? {} : { release }),
+      ...(description === undefined ? {} : { description }),
+      command,
+      ...this.packages(parent.installedBytes),
+      ...(conflicts.length === 0 ? {} : { conflicts }),
+    };
+    this.opened.seal(this.record);
+  }
+
+  private touched(...folders: string[]): boolean {
+    return this.files.some(({ path }) => folders.some((folder) => path === folder || path.startsWith(`${folder}/`)));
+  }
+
+  /** Every kernel that the boot menu may name; `uname -r` of the first. */
+  private checkKernels(flavor: string | undefined): string | undefined {
+    const flavors = flavor === undefined ? kernelFlavors(this.baseRoot) : [flavor];
+    return flavors.map((name) => checkBootFiles(this.top, this.opened.root, name, this.baseRoot))[0];
+  }
+
+  private packages(before: number | undefined): Pick<GenerationRecord, "changes" | "installedBytes"> {
+    if (before !== undefined && !this.touched("lib/apk/db", "usr/lib/apk/db")) return { changes: [], installedBytes: before };
+    const after = installedPackages(this.opened.root);
+    return {
+      changes: diffPackages(installedPackages(this.baseRoot), after),
+      installedBytes: after.reduce((sum, { installedBytes }) => sum + installedBytes, 0),
+    };
+  }
+
+  /** A generation that was sealed but not committed goes too: it would be found as one that nobody chose. */
+  commit(slots: readonly GenerationId[]): void {
+    try {
+      commit(this.top, slots, () => {
+        if (this.newTemplate) replaceText(`${this.top}/${layout.fstab}`, this.template);
+      });
+    } catch (error) {
+      if (error instanceof FirnError && error.problem.code === "E_INTERNAL") throw error;
+      deleteGeneration(`${this.top}/${layout.generation(this.opened.id)}`);
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.draft?.[Symbol.dispose]();
+  }
+}
+
+function withKernel(kernel: string | undefined): { kernel?: string } {
+  return kernel === undefined ? {} : { kernel };
+}
+
+type Executors = { [Kind in ChangeStep["kind"]]: (step: Extract<ChangeStep, { kind: Kind }>, transaction: Transaction) => void };
+
+const executors: Executors = {
+  "discard-drafts": ({ names }, { top }) => {
+    for (const name of names) deleteGeneration(`${top}/${layout.snapshots}/${name}`);
+  },
+  collect: ({ generations, linkSets }, { top }) => {
+    for (const id of generations) deleteGeneration(`${top}/${layout.generation(id)}`);
+    for (const id of linkSets) deleteLinkSet(top, id);
+    flush(top);
+  },
+  "open-draft": ({ id, base }, transaction) => transaction.openDraft(id, base),
+  change: ({ change }, transaction) => transaction.change(change),
+  compare: ({ force }, transaction) => transaction.compare(force),
+  seal: (_, transaction) => transaction.seal(),
+  commit: ({ slots }, transaction) => transaction.commit(slots),
+};

@@ -1,0 +1,180 @@
+import { changeMaker, apkArguments } from "../apply/make-change.ts";
+import { insideApk, packageSources, repositoriesFile, type PackageSources, type PackageWish } from "../apply/packages.ts";
+import { newGenerationId } from "../apply/draft.ts";
+import { Transaction, type Outcome } from "../apply/transaction.ts";
+import { predownload, simulate, type Simulation } from "../host/apk/apk.ts";
+import { enterRoot } from "../host/chroot.ts";
+import { generationRoot } from "../host/generation.ts";
+import { workingDirectory, environment } from "../host/terminal.ts";
+import { normaliseRepository, parseRelease, switchRelease } from "../model/apk/conf.ts";
+import { approximateSize } from "../model/config/size.ts";
+import { retentionWish } from "../model/config/firn.ts";
+import { commonsOf } from "../model/fstab.ts";
+import type { GenerationId } from "../model/ids.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
+import { select } from "../model/selector.ts";
+import type { VolumeState } from "../model/state.ts";
+import { describeStep, planChange, type Change } from "../plan/change.ts";
+import { changeText } from "../report/format.ts";
+import type { Result } from "../report/result.ts";
+import { writing, type WriteFlags, type WriteSession } from "./session.ts";
+
+export interface ChangeFlags extends WriteFlags {
+  repository?: readonly string[];
+  keysDir?: string;
+  save?: boolean;
+  base?: string;
+  description?: string;
+  force?: boolean;
+}
+
+function absolute(path: string): string {
+  return normaliseRepository(path, workingDirectory()) ?? path;
+}
+
+function packageWish(flags: ChangeFlags, { config }: WriteSession): PackageWish {
+  const given = flags.keysDir ?? config.upgrade.keysDir;
+  return {
+    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map(absolute),
+    keysDir: given === undefined ? undefined : absolute(given),
+    save: flags.save === true,
+  };
+}
+
+/** The release of another Alpine in the generation's own words, refused early when no repository names one. */
+function repositoriesFor(root: string, change: Change, wish: PackageWish): string {
+  const text = repositoriesFile(root);
+  if (change.kind !== "apk" || change.release === undefined) return text;
+  const { text: switched, switched: urls } = switchRelease(text, change.release);
+  if (urls.length > 0 || wish.repositories.length > 0) return switched;
+  throw new FirnError(
+    "E_MIRROR",
+    "No line of /etc/apk/repositories names a release, so there is none to switch. Nothing was changed.",
+    "Name the new release's repositories: -X URL|DIR.",
+  );
+}
+
+interface Prepared {
+  sources: PackageSources | undefined;
+  simulation: Simulation | undefined;
+}
+
+/** What apk would do, asked in the base itself: sizes, missing packages and bad mirrors are known before a draft is opened. */
+function prepare({ volume, state, report }: WriteSession, change: Change, base: GenerationId, wish: PackageWish): Prepared {
+  if (change.kind !== "apk") return { sources: undefined, simulation: undefined };
+  const root = generationRoot(volume.path, base);
+  const sources = packageSources(root, repositoriesFor(root, change, wish), wish);
+  using chroot = enterRoot({ top: volume.path, root, commons: commonsOf(state.template ?? ""), binds: sources.binds, readonly: true });
+  const target = insideApk(chroot.path, sources);
+  const simulation = simulate(target, apkArguments(change));
+  if (simulation.downloadBytes > 0) {
+    report.note(`Fetching ${approximateSize(simulation.downloadBytes)}.`);
+    predownload(target, apkArguments(change));
+  }
+  return { sources, simulation };
+}
+
+function dryRun(prepared: Prepared, steps: readonly string[], id: GenerationId): Result {
+  const changes = prepared.simulation?.changes ?? [];
+  return {
+    data: { dryRun: true, generation: id, steps, changes },
+    lines: [...steps, ...changes.map((change) => `  ${changeText(change)}`)],
+  };
+}
+
+function answer(outcome: Outcome, next: GenerationId | undefined): Result {
+  const { generation, record } = outcome;
+  if (generation === undefined || record === undefined) {
+    return { data: { changed: false, default: next }, lines: ["Nothing changed, so no generation was made."] };
+  }
+  const conflicts = record.conflicts ?? [];
+  return {
+    data: { changed: true, generation, ...record },
+    lines: [
+      ...(record.changes ?? []).map(changeText),
+      ...(conflicts.length === 0 ? [] : ["Configuration files to merge (`firn edit`):", ...conflicts.map((path) => `  ${path}`)]),
+      `${generation} boots next. What runs now was not touched.`,
+    ],
+  };
+}
+
+/** The one way of every change: plan, and unless it is a dry run, draft, seal and commit. */
+export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change): Result {
+  return writing(flags, command, (session) => {
+    const { volume, state, report, config } = session;
+    const wanted = choose(state);
+    const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
+    const base = chosen ?? state.slots[0];
+    const wish = packageWish(flags, session);
+    const prepared = base === undefined ? { sources: undefined, simulation: undefined } : prepare(session, wanted, base, wish);
+    const id = newGenerationId(volume.path);
+    const steps = orThrow(
+      planChange(state, {
+        change: wanted,
+        ...(chosen === undefined ? {} : { base: chosen }),
+        id,
+        force: flags.force === true,
+        neededBytes: Math.max(0, prepared.simulation?.installedBytesDelta ?? 0) + (prepared.simulation?.downloadBytes ?? 0),
+        retention: retentionWish(config.retention, state.space.total),
+        autoGc: config.retention.autoGc,
+        now: Date.now(),
+      }),
+    );
+    if (flags.dryRun) return dryRun(prepared, steps.map(describeStep), id);
+    using transaction = new Transaction({
+      volume,
+      state,
+      report,
+      command,
+      description: flags.description,
+      make: changeMaker(prepared.sources, wish),
+      binds: prepared.sources?.binds ?? [],
+    });
+    return answer(transaction.run(steps), state.slots[0]);
+  });
+}
+
+/** `firn upgrade [--release v3.20]` */
+export function upgrade(flags: ChangeFlags & { release?: string }): Result {
+  const release = flags.release === undefined ? undefined : parseRelease(flags.release);
+  if (flags.release !== undefined && release === undefined) {
+    throw new FirnError("E_USAGE", `${flags.release} is no release of Alpine.`, "v3.20, latest-stable or edge.");
+  }
+  const command = `firn upgrade${release === undefined ? "" : ` --release ${release}`}`;
+  return change(flags, command, () => ({ kind: "apk", verb: "upgrade", packages: [], ...(release === undefined ? {} : { release }) }));
+}
+
+/** `firn add PKG…` */
+export function add(flags: ChangeFlags, packages: readonly string[]): Result {
+  return change(flags, `firn add ${packages.join(" ")}`, () => ({ kind: "apk", verb: "add", packages }));
+}
+
+/** `firn del PKG…` */
+export function del(flags: ChangeFlags, packages: readonly string[]): Result {
+  return change(flags, `firn del ${packages.join(" ")}`, () => ({ kind: "apk", verb: "del", packages }));
+}
+
+/** `firn run -- CMD…` */
+export function runCommand(flags: ChangeFlags, argv: readonly string[]): Result {
+  return change(flags, `firn run -- ${argv.join(" ")}`, () => ({ kind: "command", argv }));
+}
+
+/** `firn shell` */
+export function shell(flags: ChangeFlags): Result {
+  return change(flags, "firn shell", () => ({ kind: "shell" }));
+}
+
+/** `firn edit FILE` */
+export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
+  return change(flags, `firn edit ${file}`, (state) => {
+    if (!file.startsWith("/") || file.split("/").includes("..")) {
+      throw new FirnError("E_FILE", `${file} is no absolute path. Nothing was changed.`, "Name the file as the running system does: /etc/hosts.");
+    }
+    const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));
+    if (common !== undefined) {
+      throw new FirnError("E_FILE", `${file} is shared between the generations. Nothing was changed.`, "Edit it directly: it is writable.");
+    }
+    const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
+    return { kind: "edit", file, editor };
+  });
+}

@@ -1,0 +1,71 @@
+import { deleteSubvolume, flush } from "../host/btrfs.ts";
+import { ask, isTerminal } from "../host/terminal.ts";
+import { commonsName, validateCommons } from "../model/commons.ts";
+import { commonsOf } from "../model/fstab.ts";
+import { layout } from "../model/layout.ts";
+import { nearest } from "../model/nearest.ts";
+import { FirnError } from "../model/problem.ts";
+import type { VolumeState } from "../model/state.ts";
+import { table, type Result } from "../report/result.ts";
+import { change, type ChangeFlags } from "./change.ts";
+import { reading, writing, type ReadFlags, type WriteFlags } from "./session.ts";
+
+function shared(state: VolumeState): { name: string; path: string }[] {
+  return commonsOf(state.template ?? "");
+}
+
+/** `firn commons list` */
+export function listCommons(flags: ReadFlags): Result {
+  return reading(flags, ({ state }) => {
+    const mounted = shared(state);
+    const rows = state.commons.map((name) => ({ name, path: mounted.find((one) => one.name === name)?.path ?? null }));
+    return {
+      data: { commons: rows },
+      lines: table([["NAME", "PATH"], ...rows.map(({ name, path }) => [name, path ?? "no longer shared; `firn commons delete` deletes it"])]),
+    };
+  });
+}
+
+/** `firn commons add PATH` */
+export function addCommons(flags: ChangeFlags, [path = ""]: readonly string[]): Result {
+  return change(flags, `firn commons add ${path}`, (state) => {
+    const existing = shared(state);
+    const checked = validateCommons([path], existing.map((one) => one.path) as never);
+    if (!checked.ok) throw new FirnError("E_COMMONS", `${path}: ${checked.message} Nothing was changed.`, checked.hint);
+    if (existing.some((one) => one.path === path)) throw new FirnError("E_COMMONS", `${path} is shared already. Nothing was changed.`);
+    const own = checked.value.find((one) => one === path);
+    if (own === undefined) throw new Error(`${path} was accepted but is not there`);
+    return { kind: "add-commons", name: commonsName(own), path };
+  });
+}
+
+/** `firn commons remove PATH`: the generations from the next one on have their own; the data stays. */
+export function removeCommons(flags: ChangeFlags, [path = ""]: readonly string[]): Result {
+  return change(flags, `firn commons remove ${path}`, (state) => {
+    const existing = shared(state).map((one) => one.path);
+    if (existing.includes(path)) return { kind: "remove-commons", path };
+    const near = nearest(path, existing);
+    throw new FirnError("E_COMMONS", `${path} is not shared.${near === undefined ? "" : ` Did you mean ${near}?`}`, "`firn commons list` shows what is.");
+  });
+}
+
+/** `firn commons delete NAME` */
+export function deleteCommons(flags: WriteFlags & { yes?: boolean }, [name = ""]: readonly string[]): Result {
+  return writing(flags, "firn commons delete", ({ volume, state }) => {
+    if (!state.commons.includes(name)) {
+      const near = nearest(name, state.commons);
+      throw new FirnError("E_COMMONS", `There is no commons ${name}.${near === undefined ? "" : ` Did you mean ${near}?`}`, "`firn commons list` shows what there is.");
+    }
+    const used = shared(state).find((one) => one.name === name);
+    if (used !== undefined) {
+      throw new FirnError("E_COMMONS", `${name} is shared as ${used.path}. Nothing was deleted.`, `\`firn commons remove ${used.path}\` first.`);
+    }
+    if (flags.dryRun) return { data: { deleted: null }, lines: [`Would delete ${name} and all data in it.`] };
+    if (!flags.yes && (!isTerminal() || ask(`Delete ${name} and all data in it? Older generations still mount it. Type its name: `) !== name)) {
+      throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was deleted.", "Type the name when asked, or add --yes.");
+    }
+    deleteSubvolume(`${volume.path}/${layout.common(name)}`);
+    flush(volume.path);
+    return { data: { deleted: name }, lines: [`Deleted ${name}.`] };
+  });
+}

@@ -1,0 +1,36 @@
+import { comparePaths } from "../host/compare.ts";
+import { textDiff } from "../host/diff.ts";
+import { generationRoot, installedText } from "../host/generation.ts";
+import { diffPackages } from "../model/apk/changes.ts";
+import { packageList } from "../model/apk/database.ts";
+import { orThrow } from "../model/problem.ts";
+import { select } from "../model/selector.ts";
+import { changeText } from "../report/format.ts";
+import type { Result } from "../report/result.ts";
+import { reading, type ReadFlags } from "./session.ts";
+
+const signs = { added: "+", removed: "-", changed: "~" } as const;
+
+/**
+ * `firn diff [A] [B]`: how B differs from A. Without A, what the default changes of what is booted (of the previous one on a
+ * volume that is not booted); without B, the default.
+ */
+export function diff(flags: ReadFlags, [first, second]: readonly string[]): Result {
+  return reading(flags, ({ volume, state }) => {
+    const from = orThrow(select(state, first ?? (state.booted === undefined || state.booted === state.slots[0] ? "previous" : "booted")));
+    const to = orThrow(select(state, second ?? "current"));
+    const packages = diffPackages(packageList(installedText(volume.path, from)), packageList(installedText(volume.path, to)));
+    const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
+    const files = comparePaths(before, after);
+    const texts = files.filter(({ path }) => path.startsWith("etc/")).flatMap(({ path }) => textDiff(before, after, path) ?? []);
+    return {
+      data: { from, to, packages, files, texts },
+      lines: [
+        `${from} -> ${to}`,
+        ...packages.map(changeText),
+        ...(files.length === 0 ? ["No file differs."] : files.map(({ path, kind }) => `${signs[kind]} /${path}`)),
+        ...texts.flatMap(({ text }) => text.trimEnd().split("\n")),
+      ],
+    };
+  });
+}

@@ -1,0 +1,62 @@
+import { deleteLinkSet } from "../apply/commit.ts";
+import { deleteGeneration } from "../apply/draft.ts";
+import { flush } from "../host/btrfs.ts";
+import { checkInterrupt } from "../host/run.ts";
+import { retentionWish } from "../model/config/firn.ts";
+import { parseSpace, type Space } from "../model/config/size.ts";
+import { layout } from "../model/layout.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
+import { select } from "../model/selector.ts";
+import { planGc } from "../plan/gc.ts";
+import type { Result } from "../report/result.ts";
+import { writing, type WriteFlags } from "./session.ts";
+
+export interface GcFlags extends WriteFlags {
+  keep?: string;
+  free?: string;
+}
+
+/** `firn gc [GEN…]` */
+export function gc(flags: GcFlags, words: readonly string[]): Result {
+  return writing(flags, "firn gc", ({ volume, state, report, config }) => {
+    const retention = retentionWish(
+      {
+        ...config.retention,
+        ...(flags.keep === undefined ? {} : { keepCount: count(flags.keep) }),
+        ...(flags.free === undefined ? {} : { minFree: space(flags.free) }),
+      },
+      state.space.total,
+    );
+    const named = words.map((word) => orThrow(select(state, word)));
+    const plan = orThrow(planGc(state, retention, named, Date.now()));
+    const data = { deleted: !flags.dryRun, ...plan };
+    const total = plan.generations.length + plan.drafts.length;
+    if (flags.dryRun) {
+      return { data, lines: total === 0 ? ["Nothing to delete."] : [...plan.generations, ...plan.drafts].map((id) => `Would delete ${id}`) };
+    }
+    let done = 0;
+    for (const id of plan.generations) {
+      checkInterrupt();
+      report.step(++done, total, `Delete ${id}`);
+      deleteGeneration(`${volume.path}/${layout.generation(id)}`);
+    }
+    for (const name of plan.drafts) {
+      report.step(++done, total, `Delete ${name}`);
+      deleteGeneration(`${volume.path}/${layout.snapshots}/${name}`);
+    }
+    for (const id of plan.linkSets) deleteLinkSet(volume.path, id);
+    flush(volume.path);
+    return { data, lines: [total === 0 ? "Nothing to delete." : `Deleted ${total} of ${state.generations.length + state.drafts.length}.`] };
+  });
+}
+
+function count(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new FirnError("E_USAGE", `--keep: ${text} is no number.`);
+}
+
+function space(text: string): Space {
+  const parsed = parseSpace(text);
+  if (parsed.ok) return parsed.value;
+  throw new FirnError("E_USAGE", `--free: ${parsed.message}`);
+}

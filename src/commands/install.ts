@@ -1,0 +1,179 @@
+import { Installer, type Installed } from "../apply/install/installer.ts";
+import { prepareInstall, type Prepared } from "../apply/install/prepare.ts";
+import { inspectDisk } from "../host/disks.ts";
+import { exists, isFile, readText, readTextIfAny } from "../host/files.ts";
+import { newGuids } from "../host/format.ts";
+import { createImage, removeImage } from "../host/image.ts";
+import { isolate } from "../host/isolate.ts";
+import { memoryBytes } from "../host/memory.ts";
+import { ask, isTerminal, workingDirectory } from "../host/terminal.ts";
+import { normaliseRepository } from "../model/apk/conf.ts";
+import { mergeFlags, type MachineFlags } from "../model/config/flags.ts";
+import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/config/machine.ts";
+import { approximateSize } from "../model/config/size.ts";
+import { describeDisk, holdsData, refuseDisk, type Disk } from "../model/disk-state.ts";
+import { planDisk, type DiskTarget } from "../model/disk.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
+import { describeInstallStep, installSteps, type InstallPlan } from "../plan/install.ts";
+import { terminalReport, type Report } from "../report/report.ts";
+import type { Result } from "../report/result.ts";
+
+export interface InstallFlags extends MachineFlags {
+  config?: string;
+  yes?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+function absolute(path: string, folder: string): string {
+  return normaliseRepository(path, folder) ?? path;
+}
+
+/** Paths in a file are relative to it, paths in flags to the working directory. */
+function withAbsolutePaths<T extends { repositories?: readonly string[]; keysDir?: string; refind?: string }>(system: T, folder: string): T {
+  return {
+    ...system,
+    ...(system.repositories === undefined ? {} : { repositories: system.repositories.map((one) => absolute(one, folder)) }),
+    ...(system.keysDir === undefined ? {} : { keysDir: absolute(system.keysDir, folder) }),
+    ...(system.refind === undefined ? {} : { refind: absolute(system.refind, folder) }),
+  };
+}
+
+function readConfigFile(path: string | undefined): PartialMachine {
+  if (path === undefined) return {};
+  const file = absolute(path, workingDirectory());
+  const text = readTextIfAny(file);
+  if (text === undefined) throw new FirnError("E_CONFIG_FILE", `${path}: no such file. Nothing was changed.`, "`firn config --example` prints one.");
+  const parsed = parseMachineToml(text, path);
+  if (!parsed.ok) throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
+  const { system, ...rest } = parsed.value;
+  const folder = file.slice(0, file.lastIndexOf("/")) || "/";
+  return { ...rest, ...(system === undefined ? {} : { system: withAbsolutePaths(system, folder) }) } as PartialMachine;
+}
+
+/** Keys as text: a word that names a file stands for its lines. */
+function sshKeys(words: readonly string[] | undefined): string[] | undefined {
+  return words?.flatMap((word) => {
+    if (/\s/.test(word) || !isFile(word)) return [word];
+    return readText(word)
+      .split("\n")
+      .filter((line) => line.trim() !== "" && !line.startsWith("#"));
+  });
+}
+
+function machineConfig(flags: InstallFlags): MachineConfig {
+  const { config, yes: _yes, dryRun: _dryRun, json: _json, ...rest } = flags;
+  const keys = sshKeys(flags.sshKey);
+  const merged = mergeFlags(readConfigFile(config), { ...rest, ...(keys === undefined ? {} : { sshKey: keys }) }, config);
+  if (!merged.ok) throw new FirnError(merged.problem.code, merged.problem.message, merged.problem.hint);
+  return { ...merged.value, system: withAbsolutePaths(merged.value.system, workingDirectory()) };
+}
+
+function planInstall(config: MachineConfig, target: DiskTarget, prepared: Prepared): InstallPlan {
+  const { espSize, swapSize } = config.disk;
+  const wish = { espBytes: espSize, swapBytes: swapSize, minimumRootBytes: prepared.minimumRootBytes };
+  return { steps: installSteps, layout: orThrow(planDisk(target, wish, newGuids())) };
+}
+
+function planLines(config: MachineConfig, { steps, layout }: InstallPlan): string[] {
+  return steps.map((step, index) => `${index + 1}. ${describeInstallStep(step, config, layout)}`);
+}
+
+function dryRun(path: string, config: MachineConfig, plan: InstallPlan, before: readonly string[]): Result {
+  return {
+    data: { dryRun: true, path, steps: plan.steps, partitions: plan.layout.partitions, config },
+    lines: [...before, "", "Would:", ...planLines(config, plan)],
+  };
+}
+
+function summary(path: string, kind: "disk" | "image", config: MachineConfig, installed: Installed): Result {
+  const { identity, disk, system } = config;
+  const logins = [
+    ...(identity.root.locked ? [] : ["root, by password"]),
+    ...(identity.root.sshKeys.length === 0 ? [] : ["root, by SSH key"]),
+    ...identity.users.map(({ name, passwordHash, sshKeys: keys }) => `${name}${passwordHash === undefined ? (keys.length === 0 ? ", who has neither password nor key" : ", by SSH key") : ", by password"}`),
+  ];
+  const unset = [
+    ...(logins.length === 0 ? ["no way to log in (--root-password-hash, --user with --ssh-key)"] : []),
+    ...(config.network.interfaces.length === 0 ? ["network interfaces"] : []),
+    ...(installed.bootEntry.status === "skipped" && kind === "disk" ? [`an EFI boot entry (${installed.bootEntry.reason})`] : []),
+  ];
+  return {
+    data: { path, ...installed, slots: disk.slots, hostname: identity.hostname, logins, unset },
+    lines: [
+      `${path} boots Alpine ${installed.release ?? ""} (kernel ${installed.kernel}), read-only, as generation ${installed.generation}.`,
+      `Boot menu: ${disk.slots} slots, all the same until the first upgrade${system.serial === undefined ? "" : `; console on ${system.serial.port}`}.`,
+      `Log in: ${logins.length === 0 ? "nobody can" : logins.join("; ")}.`,
+      ...(unset.length === 0 ? [] : [`Not set: ${unset.join("; ")}.`]),
+    ],
+  };
+}
+
+function confirm(disk: Disk, config: MachineConfig, plan: InstallPlan, flags: InstallFlags, report: Report): void {
+  if (flags.yes) return;
+  const name = disk.path.slice(disk.path.lastIndexOf("/") + 1);
+  if (holdsData(disk) && !isTerminal()) {
+    throw new FirnError("E_DISK_FULL_OF_DATA", `${disk.path} holds data:\n${describeDisk(disk).join("\n")}\nNothing was changed.`, "Add --yes to lose it.");
+  }
+  for (const line of [...describeDisk(disk), "", ...planLines(config, plan), ""]) report.note(line);
+  const answer = ask(`Everything on ${disk.path} will be lost. Type ${name} to go on: `);
+  if (answer !== name && answer !== disk.path) throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was changed.", `Type ${name} when asked, or add --yes.`);
+}
+
+function carryOut(installer: Installer, path: string, kind: "disk" | "image"): Installed {
+  try {
+    const installed = installer.run();
+    installer.finish();
+    return installed;
+  } catch (error) {
+    if (!(error instanceof FirnError)) throw error;
+    const { code, message, hint } = error.problem;
+    const left = kind === "disk" ? `The installation of ${path} is unfinished: it does not boot, and \`firn status --volume ${path}\` says how far it came.` : `${path} was removed.`;
+    throw new FirnError(code, `${message}\n${left}`, hint);
+  }
+}
+
+/** `firn install DISK` */
+export function install(flags: InstallFlags, [path = ""]: readonly string[]): Result {
+  isolate();
+  const report = terminalReport(flags.json === true);
+  const config = machineConfig(flags);
+  const disk = inspectDisk(path);
+  const refusal = refuseDisk(disk);
+  if (refusal !== undefined) orThrow(refusal);
+  if (disk.kind !== "disk") throw new Error("a disk that was not refused");
+  using prepared = prepareInstall(config);
+  const plan = planInstall(config, { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes, memoryBytes: memoryBytes() }, prepared);
+  if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
+  confirm(disk, config, plan, flags, report);
+  using installer = new Installer({ path: disk.path, kind: "disk", config, plan, prepared, report, command: "firn install" });
+  return summary(disk.path, "disk", config, carryOut(installer, disk.path, "disk"));
+}
+
+/** Sectors of an image file. */
+const IMAGE_SECTOR = 512;
+
+/** `firn image FILE` */
+export function image(flags: InstallFlags, [file = ""]: readonly string[]): Result {
+  isolate();
+  const report = terminalReport(flags.json === true);
+  const config = machineConfig(flags);
+  const bytes = config.disk.size;
+  if (bytes === undefined) throw new FirnError("E_USAGE", "How large shall the image be? Nothing was changed.", "--size 4G");
+  const path = absolute(file, workingDirectory());
+  if (exists(path)) throw new FirnError("E_IMAGE_EXISTS", `${file} exists. Nothing was changed.`, "Name another file, or remove this one.");
+  using prepared = prepareInstall(config);
+  const plan = planInstall(config, { kind: "image", bytes, sectorBytes: IMAGE_SECTOR, memoryBytes: memoryBytes() }, prepared);
+  if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
+  const refusal = createImage(path, bytes, prepared.installedBytes);
+  if (refusal !== undefined) orThrow(refusal);
+  let finished = false;
+  try {
+    using installer = new Installer({ path, kind: "image", config, plan, prepared, report, command: "firn image" });
+    const result = summary(path, "image", config, carryOut(installer, path, "image"));
+    finished = true;
+    return result;
+  } finally {
+    if (!finished) removeImage(path);
+  }
+}

@@ -1,0 +1,65 @@
+import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
+import { age } from "../report/format.ts";
+import { approximateSize } from "../model/config/size.ts";
+import { table, type Result } from "../report/result.ts";
+import { reading, type ReadFlags } from "./session.ts";
+
+/** What a generation is to the volume: its slots, and whether it is booted, pinned, on trial. */
+export function marks(state: VolumeState, { id, record, complete }: Generation): string[] {
+  const distinct = [...new Set(state.slots)];
+  const slots = state.slots.flatMap((slot, number) => (slot === id && (number === 0 || state.slots[number - 1] !== id || distinct.length === 1) ? [number] : []));
+  return [
+    ...(slots.length === 0 ? [] : [`slot ${slots.length === state.slots.length && slots.length > 1 ? "0" : slots.join(",")}`]),
+    ...(state.booted === id ? ["booted"] : []),
+    ...(state.trial === id ? ["trial"] : []),
+    ...(record.pinned ? ["pinned"] : []),
+    ...(record.verdict === undefined ? [] : [record.verdict]),
+    ...(complete ? [] : ["no root"]),
+  ];
+}
+
+/** Plain data about one generation, the same for `list`, `status` and `show`. */
+export function generationData(state: VolumeState, generation: Generation): Record<string, unknown> {
+  const { id, record } = generation;
+  return {
+    id,
+    slots: state.slots.flatMap((slot, number) => (slot === id ? [number] : [])),
+    booted: state.booted === id,
+    default: state.slots[0] === id,
+    trial: state.trial === id,
+    pinned: record.pinned === true,
+    ...record,
+    created: createdAt(generation) === 0 ? null : new Date(createdAt(generation)).toISOString(),
+  };
+}
+
+/** `firn list` */
+export function list(flags: ReadFlags): Result {
+  return reading(flags, ({ state }) => {
+    const now = Date.now();
+    const rows = state.generations.toReversed().map((generation) => [
+      generation.id,
+      age(now - createdAt(generation), createdAt(generation)),
+      generation.record.kernel ?? "-",
+      generation.record.installedBytes === undefined ? "-" : approximateSize(generation.record.installedBytes),
+      marks(state, generation).join(", ") || "-",
+      generation.record.description ?? generation.record.command ?? "",
+    ]);
+    const notes = [
+      ...state.drafts.map((name) => `Draft ${name}: left by a run that ended early, or still being made.`),
+      ...(state.unfinished === undefined ? [] : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
+      ...(state.linkSet === undefined && state.unfinished === undefined ? ["`current` is missing: nothing boots."] : []),
+    ];
+    return {
+      data: {
+        volume: state.uuid,
+        slots: state.slots,
+        booted: state.booted ?? null,
+        generations: state.generations.map((generation) => generationData(state, generation)),
+        drafts: state.drafts,
+        unfinished: state.unfinished ?? null,
+      },
+      lines: [...table([["GENERATION", "AGE", "KERNEL", "SIZE", "STATE", "DESCRIPTION"], ...rows]), ...notes],
+    };
+  });
+}

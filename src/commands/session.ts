@@ -1,0 +1,67 @@
+import { readTextIfAny } from "../host/files.ts";
+import { inspect } from "../host/inspect.ts";
+import { isolate, privateMounts } from "../host/isolate.ts";
+import { lockVolume } from "../host/lock.ts";
+import { openVolume, type Volume } from "../host/volume.ts";
+import { ROOT, layout } from "../model/layout.ts";
+import type { FirnConfig } from "../model/config/firn.ts";
+import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
+import { FirnError } from "../model/problem.ts";
+import type { VolumeState } from "../model/state.ts";
+import { terminalReport, type Report } from "../report/report.ts";
+import type { Result } from "../report/result.ts";
+
+export interface ReadFlags {
+  json?: boolean;
+  volume?: string;
+}
+
+export interface WriteFlags extends ReadFlags {
+  dryRun?: boolean;
+  wait?: boolean;
+}
+
+export interface ReadSession {
+  volume: Volume;
+  state: VolumeState;
+}
+
+export interface WriteSession extends ReadSession {
+  report: Report;
+  config: FirnConfig;
+}
+
+/** Looks at a volume: no lock, no write, no program. */
+export function reading(flags: ReadFlags, use: (session: ReadSession) => Result): Result {
+  privateMounts();
+  using volume = openVolume(flags.volume, "read");
+  return use({ volume, state: inspect(volume) });
+}
+
+function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
+  const slot0 = state.slots[0];
+  const root = volume.running || slot0 === undefined ? "" : `${volume.path}/${layout.generation(slot0)}/${ROOT}`;
+  const text = readTextIfAny(`${root}/etc/firn/firn.toml`);
+  if (text === undefined) return defaultFirnConfig();
+  const parsed = parseFirnToml(text);
+  if (parsed.ok) return parsed.value;
+  throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
+}
+
+/** Changes a volume, as its one writer, in namespaces of its own. With --dry-run it takes no lock. */
+export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
+  isolate();
+  const report = terminalReport(flags.json === true);
+  using volume = openVolume(flags.volume, "write");
+  const seen = inspect(volume);
+  if (seen.unfinished !== undefined) {
+    throw new FirnError(
+      "E_INSTALL_UNFINISHED",
+      `The installation on this volume stopped at step "${seen.unfinished}". It does not boot.`,
+      "Install again.",
+    );
+  }
+  using _lock = flags.dryRun ? undefined : lockVolume(seen.uuid, command, flags.wait === true, report.note);
+  const state = flags.dryRun ? seen : inspect(volume);
+  return use({ volume, state, report, config: firnConfig(volume, state) });
+}

@@ -1,0 +1,81 @@
+import { installedText } from "../host/generation.ts";
+import { openrcServices, runningProcesses } from "../host/processes.ts";
+import { diffPackages } from "../model/apk/changes.ts";
+import { packageList } from "../model/apk/database.ts";
+import { approximateSize } from "../model/config/size.ts";
+import { changedFiles, impactOf, type Impact } from "../model/impact.ts";
+import type { GenerationId } from "../model/ids.ts";
+import { createdAt, type VolumeState } from "../model/state.ts";
+import { age } from "../report/format.ts";
+import type { Result } from "../report/result.ts";
+import { generationData } from "./list.ts";
+import { reading, type ReadFlags, type ReadSession } from "./session.ts";
+
+/** What the default generation would change for what runs now; undefined when they are the same or nothing is booted. */
+function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
+  const next = state.slots[0];
+  if (state.booted === undefined || next === undefined || state.booted === next) return undefined;
+  const before = installedText(volume.path, state.booted);
+  const after = installedText(volume.path, next);
+  const changes = diffPackages(packageList(before), packageList(after)).map(({ name }) => name);
+  return impactOf(changes, changedFiles(before, after, new Set(changes)), runningProcesses(), openrcServices());
+}
+
+const advice: Record<Impact["action"], string> = {
+  nothing: "nothing that runs uses what it changes",
+  "restart-services": "services use what it changes",
+  reboot: "reboot to use it",
+};
+
+function line(state: VolumeState, id: GenerationId | undefined): string {
+  const generation = state.generations.find((one) => one.id === id);
+  if (generation === undefined) return "none";
+  const { record } = generation;
+  const parts = [
+    age(Date.now() - createdAt(generation), createdAt(generation)),
+    ...(record.release === undefined ? [] : [`Alpine ${record.release}`]),
+    ...(record.kernel === undefined ? [] : [`kernel ${record.kernel}`]),
+    ...(record.description === undefined ? [] : [record.description]),
+  ];
+  return `${generation.id} (${parts.join(", ")})`;
+}
+
+/** `firn status` */
+export function status(flags: ReadFlags): Result {
+  return reading(flags, (session) => {
+    const { state, volume } = session;
+    const next = state.slots[0];
+    const impact = pendingImpact(session);
+    const data = {
+      volume: state.uuid,
+      device: volume.device,
+      booted: state.booted ?? null,
+      next: next ?? null,
+      slots: state.slots,
+      generations: state.generations.length,
+      default: state.generations.filter(({ id }) => id === next).map((generation) => generationData(state, generation))[0] ?? null,
+      pending: impact ?? null,
+      drafts: state.drafts,
+      space: state.space,
+      unfinished: state.unfinished ?? null,
+    };
+    if (state.unfinished !== undefined) {
+      return { data, lines: [`The installation on this volume stopped at step "${state.unfinished}". It does not boot; install again.`] };
+    }
+    const lines = [
+      `Booted: ${state.booted === undefined ? "not this volume" : line(state, state.booted)}`,
+      `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
+      ...(impact === undefined ? [] : impactLines(impact)),
+      `Slots:  ${state.slots.length}, ${state.generations.length} generations, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
+      ...state.drafts.map((name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`),
+    ];
+    return { data, lines };
+  });
+}
+
+function impactLines({ action, services, reasons }: Impact): string[] {
+  return [
+    `Change: ${advice[action]}${reasons.length === 0 ? "" : ` (${reasons.join("; ")})`}`,
+    ...services.map(({ name, files }) => `        ${name} uses ${files.slice(0, 3).join(", ")}${files.length > 3 ? `, and ${files.length - 3} more` : ""}`),
+  ];
+}

@@ -1,0 +1,135 @@
+import { cacheFile, packageFile } from "../../model/apk/index.ts";
+import type { PackageChange } from "../../model/apk/changes.ts";
+import { packageList } from "../../model/apk/database.ts";
+import { parseChanges, parseStep } from "../../model/apk/output.ts";
+import type { ApkTrouble } from "../../model/apk/trouble.ts";
+import { nearestFew } from "../../model/nearest.ts";
+import { FirnError } from "../../model/problem.ts";
+import { exists, isFile } from "../files.ts";
+import { sys } from "../sys.ts";
+import { fetchPackage, indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
+import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
+import { temporaryFolder } from "./temporary.ts";
+import { verifyPackage } from "./verify.ts";
+
+export type { ApkTarget } from "./target.ts";
+export type { ApkTool } from "./bootstrap.ts";
+export { extractPackage, fetchPackage, packageFileList, packageNames, verifyRepositories } from "./repository.ts";
+
+export interface ApkOptions {
+  /** Called with each `(n/m) …` step: its number, how many there are, and what is done. A self-upgrade counts twice. */
+  onProgress?: (n: number, of: number, text: string) => void;
+}
+
+export interface ApkResult {
+  /** stdout. */
+  lines: readonly string[];
+  /** stderr of a run that went well: warnings of apk and what scripts said. */
+  notes: readonly string[];
+  changes: readonly PackageChange[];
+}
+
+/** Adds near names to the hint when a package is missing. */
+function explained(target: ApkTarget, trouble: ApkTrouble): ApkTrouble {
+  if (trouble.missing === undefined || trouble.missing.length === 0) return trouble;
+  const known = packageNames(target);
+  const near = trouble.missing.flatMap(({ name }) => {
+    const names = nearestFew(name, known, 3);
+    return names.length === 0 ? [] : [`${name}: perhaps ${names.join(", ")}?`];
+  });
+  return near.length === 0 ? trouble : { ...trouble, problem: { ...trouble.problem, hint: near.join(" ") } };
+}
+
+function check(target: ApkTarget, finished: Parameters<typeof troubleOf>[1]): void {
+  const trouble = troubleOf(target, finished);
+  if (trouble !== undefined) orThrowTrouble(explained(target, trouble));
+}
+
+/**
+ * Runs apk on the target's root: `["add", "jq"]`, `["--initdb", "add", "alpine-base"]`, `["upgrade", "--available"]`. What apk only
+ * warns of, or counts, is an error here; after one the root is to be thrown away. Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE,
+ * E_PACKAGE_MISSING (with near names), E_PACKAGE_CONFLICT, E_PACKAGE_SCRIPT, E_NO_SPACE, E_LOCKED, E_VOLUME_READONLY, E_PROGRAM_FAILED.
+ */
+export function apk(target: ApkTarget, args: readonly string[], { onProgress }: ApkOptions = {}): ApkResult {
+  const onLine = (line: string): void => {
+    const step = line.startsWith("(") ? parseStep(line) : undefined;
+    if (step !== undefined) onProgress?.(step.n, step.of, line.slice(line.indexOf(")") + 2));
+  };
+  const finished = invoke(target, args, { onLine });
+  check(target, finished);
+  return {
+    lines: finished.stdout.split("\n").filter(Boolean),
+    notes: finished.stderr.split("\n").filter(Boolean),
+    changes: parseChanges(finished.stdout),
+  };
+}
+
+export interface Simulation {
+  changes: readonly PackageChange[];
+  /** Bytes by which the root grows, as the packages tell; negative when it shrinks. */
+  installedBytesDelta: number;
+  /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
+  downloadBytes: number;
+}
+
+interface Solved extends Simulation {
+  /** What must be fetched. */
+  fetches: readonly Offer[];
+}
+
+function solve(target: ApkTarget, args: readonly string[]): Solved {
+  const scratch = verifyRepositories(target);
+  const where: Invocation = { cacheDir: scratch.cacheDir, ...(isNewRoot(target) ? { root: scratch.root } : {}) };
+  const finished = invoke(target, ["--simulate", ...args.filter((word) => word !== "--initdb")], where);
+  check(target, finished);
+  const changes = parseChanges(finished.stdout);
+  const wanted = new Set(changes.map(({ name }) => name));
+  const offers = indexRecords(target, wanted);
+  const installed = new Map(packageList(databaseText(target) ?? "").map((known) => [known.name, known.installedBytes]));
+  let installedBytesDelta = 0;
+  const fetches: Offer[] = [];
+  for (const { name, from, to } of changes) {
+    if (from !== undefined) installedBytesDelta -= installed.get(name) ?? 0;
+    if (to === undefined) continue;
+    const same = offers.filter((offer) => offer.name === name && offer.version === to);
+    // apk takes a package from a folder rather than from the network.
+    const offer = same.find(({ network }) => !network) ?? same[0];
+    installedBytesDelta += offer?.installedBytes ?? 0;
+    if (offer?.network && !exists(outside(target, `${scratch.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
+  }
+  const downloadBytes = fetches.reduce((sum, { packageBytes }) => sum + packageBytes, 0);
+  return { changes, installedBytesDelta, downloadBytes, fetches };
+}
+
+/**
+ * What `apk ARGS` would do, told by apk itself, with sizes from the signed indexes. Reads the repositories afresh; works on a
+ * read-only root and on one that is still empty. Throws as `apk` does.
+ */
+export function simulate(target: ApkTarget, args: readonly string[]): Simulation {
+  const { changes, installedBytesDelta, downloadBytes } = solve(target, args);
+  return { changes, installedBytesDelta, downloadBytes };
+}
+
+/**
+ * Fetches what `apk ARGS` will need into the target's cache folder, each package checked against the signed index; apk then installs
+ * from there. Gives the bytes that were fetched; without a cache folder nothing is done. `apk cache download` is of no use for this:
+ * it fetches every installed package as well. Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE.
+ */
+export function predownload(target: ApkTarget, args: readonly string[]): number {
+  const { cacheDir } = target;
+  const scratch = verifyRepositories(target);
+  if (cacheDir === undefined || scratch.cacheDir !== cacheDir) return 0;
+  const { fetches, downloadBytes } = solve(target, args);
+  if (fetches.length === 0) return 0;
+  using folder = temporaryFolder(outside(target, cacheDir));
+  const inside = folder.path.slice((target.chroot ?? "").length);
+  const wanted = fetches.map(({ name, version }) => `${name}=${version}`);
+  check(target, invoke(target, ["fetch", "-o", inside, ...wanted], scratch));
+  for (const offer of fetches) {
+    const file = `${folder.path}/${packageFile(offer)}`;
+    if (!isFile(file)) throw new FirnError("E_MIRROR_STALE", `${offer.name}-${offer.version}: the repository's index names this package, but it could not be fetched.`);
+    verifyPackage(file, offer, folder.path);
+    sys.rename(file, outside(target, `${cacheDir}/${cacheFile(offer)}`), 0);
+  }
+  return downloadBytes;
+}

@@ -1,0 +1,36 @@
+import { FirnError } from "../../model/problem.ts";
+import { isFile } from "../files.ts";
+import { tryRun, type Finished } from "../run.ts";
+import { sys } from "../sys.ts";
+
+/** Seconds without a byte after which a mirror counts as unreachable. */
+const PATIENCE = "30";
+
+/** The proxy settings, which the rebuilt environment of programs would otherwise lose. */
+export function proxySettings(): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
+    const value = sys.getenv(name) ?? sys.getenv(name.toUpperCase());
+    if (value !== null) settings[name] = value;
+  }
+  return settings;
+}
+
+/** wget (GNU's or busybox's), or curl where there is none. */
+function fetch(url: string, file: string): Finished {
+  const env = proxySettings();
+  try {
+    return tryRun(["wget", "-nv", "-T", PATIENCE, "-t", "2", "-O", file, url], { env });
+  } catch (error) {
+    if (!(error instanceof FirnError) || error.problem.code !== "E_PROGRAM_MISSING") throw error;
+  }
+  return tryRun(["curl", "-fsSL", "--connect-timeout", PATIENCE, "--speed-time", PATIENCE, "--speed-limit", "1", "-o", file, url], { env });
+}
+
+/** Fetches a URL into a file. Throws E_MIRROR with the URL and what the program said, E_PROGRAM_MISSING without wget and curl. */
+export function download(url: string, file: string): void {
+  const { status, stderr } = fetch(url, file);
+  if (status === 0 && isFile(file)) return;
+  const said = stderr.trim().split("\n").at(-1) ?? "";
+  throw new FirnError("E_MIRROR", `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`, "Check the network and the repository's address.");
+}

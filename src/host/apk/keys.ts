@@ -1,0 +1,50 @@
+import legacyX86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub";
+import olderX86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-5261cecb.rsa.pub";
+import olderArm from "../../../system/keys/alpine-devel@lists.alpinelinux.org-58199dcc.rsa.pub";
+import x86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
+import arm from "../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
+import { FirnError } from "../../model/problem.ts";
+import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../files.ts";
+
+/** Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer to. */
+const shipped: Readonly<Record<string, string>> = {
+  "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub": legacyX86,
+  "alpine-devel@lists.alpinelinux.org-5261cecb.rsa.pub": olderX86,
+  "alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub": x86,
+  "alpine-devel@lists.alpinelinux.org-58199dcc.rsa.pub": olderArm,
+  "alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub": arm,
+};
+
+export interface KeySources {
+  /** A folder of its own: what it held before goes, every trusted key ends up here. */
+  into: string;
+  /** Folders of keys; one that is not there is passed over. A later one wins where names collide. Default: /etc/apk/keys. */
+  from?: readonly string[];
+  /** What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a key. */
+  keysDir?: string | undefined;
+}
+
+/**
+ * Puts every trusted public key (Alpine's own, those of `from`, the user's) into one folder for apk's --keys-dir and gives their file
+ * names, sorted. Throws E_SIGNATURE when the user's folder is missing or has no key.
+ */
+export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySources): string[] {
+  removeTree(into);
+  makeDirectories(into, 0o755);
+  const keys = new Map<string, string>();
+  const collect = (folder: string): number => {
+    const found = names(folder).filter((name) => name.endsWith(".pub") && isFile(`${folder}/${name}`));
+    for (const name of found) keys.set(name, readText(`${folder}/${name}`));
+    return found.length;
+  };
+  for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
+  for (const folder of from) collect(folder);
+  if (keysDir !== undefined && (!isDirectory(keysDir) || collect(keysDir) === 0))
+    throw new FirnError(
+      "E_SIGNATURE",
+      `${keysDir}: there is no public key (*.pub) in this folder. Nothing was changed.`,
+      "--keys-dir takes a folder of public keys such as /etc/apk/keys.",
+    );
+  for (const [name, text] of keys) writeText(`${into}/${name}`, text, 0o644);
+  return [...keys.keys()].sort();
+}

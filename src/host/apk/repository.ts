@@ -1,0 +1,125 @@
+import { isLocalRepository, repositoryPlace } from "../../model/apk/conf.ts";
+import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../model/apk/index.ts";
+import { FirnError } from "../../model/problem.ts";
+import { exists, isFile, makeDirectories, names, newName } from "../files.ts";
+import { run } from "../run.ts";
+import { indexText } from "./bootstrap.ts";
+import { architectureOf, cacheUsable, invoke, orThrowTrouble, outside, rootOutside, scratchFolder, troubleOf, type ApkTarget } from "./target.ts";
+import { verifyPackage } from "./verify.ts";
+
+/** An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to. */
+export interface ScratchRoot {
+  /** As the target's apk sees it. */
+  root: string;
+  /** Where the indexes of network repositories lie, as the target's apk sees it. */
+  cacheDir: string;
+}
+
+const opened = new Map<string, ScratchRoot>();
+
+function openScratchRoot(target: ApkTarget): ScratchRoot {
+  const base = scratchFolder(target);
+  const cacheDir = cacheUsable(target) && target.cacheDir !== undefined ? target.cacheDir : `${base}/apk-cache`;
+  makeDirectories(outside(target, cacheDir));
+  const root = `${base}/apk-${newName()}`;
+  makeDirectories(outside(target, root), 0o700);
+  const made = invoke({ ...target, repositories: [] }, ["--initdb", "add"], { root, cacheDir: null });
+  orThrowTrouble(troubleOf(target, made));
+  return { root, cacheDir };
+}
+
+function requireLocalIndexes(target: ApkTarget): void {
+  const arch = architectureOf(target);
+  for (const repository of target.repositories.filter(isLocalRepository)) {
+    const place = repositoryPlace(repository);
+    if (isFile(outside(target, `${place}/${arch}/APKINDEX.tar.gz`))) continue;
+    const shown = target.shown?.[place] ?? place;
+    throw new FirnError("E_MIRROR", `${shown}: there is no index for ${arch} in this folder (${arch}/APKINDEX.tar.gz).`, "A repository is a folder that holds a folder for each architecture.");
+  }
+}
+
+/**
+ * Reads every repository afresh and throws when one cannot be reached (E_MIRROR) or its signature does not verify (E_SIGNATURE):
+ * apk itself warns and goes on without it. Works on a read-only root. Later calls for the same target use what the first one read.
+ */
+export function verifyRepositories(target: ApkTarget): ScratchRoot {
+  const key = JSON.stringify(target);
+  const known = opened.get(key);
+  if (known !== undefined && exists(outside(target, known.root))) return known;
+  requireLocalIndexes(target);
+  const fresh = openScratchRoot(target);
+  orThrowTrouble(troubleOf(target, invoke(target, ["update"], fresh)));
+  opened.set(key, fresh);
+  return fresh;
+}
+
+/** An index record, and whether its package must be fetched. */
+export interface Offer extends IndexRecord {
+  network: boolean;
+}
+
+/** What the verified repositories say about some packages, or about all. */
+export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): Offer[] {
+  const { cacheDir } = verifyRepositories(target);
+  const arch = architectureOf(target);
+  const local = target.repositories.filter(isLocalRepository).map((repository) => ({
+    file: outside(target, `${repositoryPlace(repository)}/${arch}/APKINDEX.tar.gz`),
+    network: false,
+  }));
+  const folder = outside(target, cacheDir);
+  const fetched = target.repositories.every(isLocalRepository)
+    ? []
+    : names(folder)
+        .filter((name) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(name))
+        .map((name) => ({ file: `${folder}/${name}`, network: true }));
+  return [...local, ...fetched].flatMap(({ file, network }) => {
+    const text = indexText(file);
+    return (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({ ...record, network }));
+  });
+}
+
+/** The names of all packages in the target's repositories. */
+export function packageNames(target: ApkTarget): string[] {
+  return [...new Set(indexRecords(target).map(({ name }) => name))];
+}
+
+/**
+ * Downloads one package into a folder (as seen from outside; it must be below the target's chroot) and gives the file's path.
+ * apk itself does not check what `apk fetch` writes: firn compares it with the signed index. Throws E_PACKAGE_MISSING,
+ * E_SIGNATURE, E_MIRROR, E_MIRROR_STALE.
+ */
+export function fetchPackage(target: ApkTarget, name: string, into: string): string {
+  const opened = verifyRepositories(target);
+  const inside = into.slice((target.chroot ?? "").length);
+  const before = new Set(names(into));
+  const finished = invoke(target, ["fetch", "-o", inside, name], opened);
+  orThrowTrouble(troubleOf(target, finished));
+  const fetched = names(into).filter((file) => !before.has(file) && file.endsWith(".apk"));
+  for (const record of indexRecords(target, new Set([name])))
+    if (fetched.includes(packageFile(record))) {
+      const file = `${into}/${packageFile(record)}`;
+      verifyPackage(file, record, into);
+      return file;
+    }
+  // apk reports a package that it could not fetch as an error of its own, but exits with 0 for some.
+  const said = finished.stderr.trim().split("\n").at(-1) ?? "";
+  throw new FirnError("E_MIRROR_STALE", `${name}: the repositories name this package, but it could not be fetched${said && ` (${said})`}.`);
+}
+
+/** The paths in a package, without its metadata; folders end in a slash. */
+export function packageFileList(file: string): string[] {
+  return run(["tar", "-tzf", file])
+    .stdout.split("\n")
+    .filter((path) => path !== "" && !path.startsWith("."));
+}
+
+/** Unpacks a verified package into a folder. No script runs. */
+export function extractPackage(file: string, into: string): void {
+  run(["tar", "-xzf", file, "-C", into]);
+}
+
+/** True for a root without an apk database. */
+export function isNewRoot(target: ApkTarget): boolean {
+  const root = rootOutside(target);
+  return !exists(`${root}/lib/apk/db/installed`) && !exists(`${root}/usr/lib/apk/db/installed`);
+}

@@ -1,0 +1,140 @@
+import { repositoryPlace } from "../../model/apk/conf.ts";
+import { apkTrouble, type ApkTrouble } from "../../model/apk/trouble.ts";
+import { packageList } from "../../model/apk/database.ts";
+import { FirnError } from "../../model/problem.ts";
+import { isSysError, sys } from "../sys.ts";
+import { makeDirectories, names, newName, readTextIfAny } from "../files.ts";
+import { scratch } from "../mounts.ts";
+import { programFailed, tryRun, type Finished } from "../run.ts";
+import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
+import { proxySettings } from "./download.ts";
+
+/** An apk, the root it works on, and what it may install from. All paths are as that apk sees them. */
+export interface ApkTarget {
+  /** Default: the program `apk`. */
+  readonly tool?: ApkTool;
+  /** Run apk inside this root, which then is its `/`: a generation's own apk. */
+  readonly chroot?: string;
+  /** Work on another root than `/`: a new one, filled by a host's apk. */
+  readonly root?: string;
+  /** `URL`, `/folder` or `@tag …`, in place of the root's own list. */
+  readonly repositories: readonly string[];
+  readonly keysDir: string;
+  /** Default: what the root says, else this machine's. */
+  readonly arch?: string;
+  /** Where indexes and packages that are fetched are kept. Without it packages are not kept. */
+  readonly cacheDir?: string;
+  /** How the user spelled a repository, by what `repositories` calls it: for messages. */
+  readonly shown?: Readonly<Record<string, string>>;
+}
+
+/** A path of the target as seen from outside. */
+export function outside(target: ApkTarget, path: string): string {
+  return `${target.chroot ?? ""}${path}`;
+}
+
+/** The root's folder as seen from outside, without a slash at the end. */
+export function rootOutside(target: ApkTarget): string {
+  return outside(target, target.root ?? "").replace(/\/+$/, "");
+}
+
+/** The installed database's text; undefined where nothing was ever installed. */
+export function databaseText(target: ApkTarget): string | undefined {
+  const root = rootOutside(target);
+  return readTextIfAny(`${root}/lib/apk/db/installed`) ?? readTextIfAny(`${root}/usr/lib/apk/db/installed`);
+}
+
+export function architectureOf(target: ApkTarget): string {
+  return target.arch ?? readTextIfAny(`${rootOutside(target)}/etc/apk/arch`)?.trim() ?? hostArchitecture();
+}
+
+/** A folder in memory for firn's own use, as the target's apk sees it. */
+export function scratchFolder(target: ApkTarget): string {
+  if (target.chroot === undefined) return scratch();
+  makeDirectories(outside(target, "/run/firn"), 0o700);
+  return "/run/firn";
+}
+
+/** True when apk can keep files in the cache folder, which is made when it is missing. */
+export function cacheUsable(target: ApkTarget): boolean {
+  if (target.cacheDir === undefined) return false;
+  const folder = outside(target, target.cacheDir);
+  try {
+    makeDirectories(folder);
+    const probe = `${folder}/firn-${newName()}`;
+    sys.mkdir(probe, 0o700);
+    sys.rmdir(probe);
+    return true;
+  } catch (error) {
+    if (isSysError(error)) return false;
+    throw error;
+  }
+}
+
+export interface Invocation {
+  /** In place of the target's root. */
+  root?: string;
+  /** In place of the target's cache; null for none. */
+  cacheDir?: string | null;
+  onLine?: (line: string) => void;
+}
+
+/** Runs apk and gives what it printed, whatever that was. */
+export function invoke(target: ApkTarget, args: readonly string[], options: Invocation = {}): Finished {
+  const tool = target.tool ?? { argv: ["apk"] };
+  const root = options.root ?? target.root;
+  const cache = options.cacheDir === undefined ? (cacheUsable(target) ? target.cacheDir : null) : options.cacheDir;
+  const argv = [
+    ...tool.argv,
+    ...(root === undefined ? [] : ["--root", root, "--arch", architectureOf(target)]),
+    ...["--keys-dir", target.keysDir, "--repositories-file", "/dev/null"],
+    ...target.repositories.flatMap((repository) => ["-X", repository]),
+    ...(cache === null || cache === undefined ? ["--no-cache"] : ["--cache-dir", cache]),
+    ...["--no-progress", "--no-interactive"],
+    ...args,
+  ];
+  return tryRun(argv, {
+    env: { ...proxySettings(), ...tool.env },
+    ...(target.chroot === undefined ? {} : { chroot: target.chroot }),
+    ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+  });
+}
+
+/** The error for a run that went wrong, or undefined. apk's own exit code says too little: see apkTrouble. */
+export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | undefined {
+  const trouble = apkTrouble(finished);
+  if (trouble !== undefined) return { ...trouble, problem: inUsersWords(target, trouble.problem) };
+  if (finished.status === 0) return undefined;
+  const broken = packageList(databaseText(target) ?? "").filter((known) => known.broken !== "");
+  if (broken.length > 0 && finished.stderr.trim() === "") {
+    const list = broken.map(({ name }) => name).join(", ");
+    return {
+      problem: {
+        code: "E_PACKAGE_SCRIPT",
+        message: `An earlier run of apk left ${list} half installed, and apk counts that as an error in every run.`,
+        hint: `Repair it first: apk fix ${broken.map(({ name }) => name).join(" ")}`,
+      },
+    };
+  }
+  return { problem: programFailed(finished).problem };
+}
+
+function inUsersWords(target: ApkTarget, problem: ApkTrouble["problem"]): ApkTrouble["problem"] {
+  let { message } = problem;
+  for (const repository of target.repositories) {
+    const place = repositoryPlace(repository);
+    const shown = target.shown?.[place];
+    // A path may be the start of another one, so only whole names are replaced.
+    if (shown !== undefined) message = message.split(`${place}: `).join(`${shown}: `);
+  }
+  if (problem.code !== "E_SIGNATURE" || !message.includes("not trusted")) return { ...problem, message };
+  const known = names(outside(target, target.keysDir)).join(", ") || "none";
+  return { ...problem, message: `${message} Known keys: ${known}.` };
+}
+
+/** Throws the error of a run that went wrong. */
+export function orThrowTrouble(trouble: ApkTrouble | undefined): void {
+  if (trouble === undefined) return;
+  const { code, message, hint } = trouble.problem;
+  throw new FirnError(code, message, hint);
+}

@@ -1,0 +1,14 @@
+import { newName, removeTree } from "../files.ts";
+import { sys } from "../sys.ts";
+
+/** A folder for root alone with a name that nobody can guess, deleted when its scope ends. */
+export interface TemporaryFolder extends Disposable {
+  readonly path: string;
+}
+
+/** Makes a temporary folder below `base`. mkdir fails rather than take what is there already. */
+export function temporaryFolder(base: string): TemporaryFolder {
+  const path = `${base}/firn-${newName()}`;
+  sys.mkdir(path, 0o700);
+  return { path, [Symbol.dispose]: () => removeTree(path) };
+}

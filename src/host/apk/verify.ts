@@ -1,0 +1,102 @@
+import { checksumHex, type IndexRecord } from "../../model/apk/index.ts";
+import { FirnError } from "../../model/problem.ts";
+import { Fd, isFile, names, readBytes } from "../files.ts";
+import { run, tryRun } from "../run.ts";
+import { O, sys } from "../sys.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+/** A signature or control member is far smaller: signatures have 1 KiB, the largest control members (scripts) some 100 KiB. */
+const LARGEST_MEMBER = 4 << 20;
+
+/** Where a gzip member may start: the magic number and "deflate", RFC 1952. False ones occur in compressed data too. */
+function* candidates(bytes: Uint8Array): Generator<number> {
+  for (let at = bytes.indexOf(0x1f, 1); at >= 0; at = bytes.indexOf(0x1f, at + 1))
+    if (bytes[at + 1] === 0x8b && bytes[at + 2] === 8) yield at;
+}
+
+function writeSlice(path: string, bytes: Uint8Array): void {
+  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  sys.write(fd.number, bytes.slice().buffer as ArrayBuffer);
+}
+
+/** Copies what follows `offset` of a file. */
+function copyRest(from: string, to: string, offset: number): void {
+  using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  for (let at = offset; ; ) {
+    const bytes = readBytes(from, at, 1 << 20);
+    if (bytes.length === 0) return;
+    sys.write(target.number, bytes.slice().buffer as ArrayBuffer);
+    at += bytes.length;
+  }
+}
+
+/** The digest of a file as lower-case hexadecimal. */
+export function digest(algorithm: "sha1" | "sha256", file: string): string {
+  const words = run(["openssl", "dgst", `-${algorithm}`, "-r", file]).stdout;
+  return words.slice(0, words.indexOf(" "));
+}
+
+/** Ends of gzip members from `start`: the first end for which `isEnd` holds of the bytes before it. */
+function memberEnd(bytes: Uint8Array, start: number, file: string, isEnd: (file: string) => boolean): number | undefined {
+  for (const offset of candidates(bytes.subarray(start))) {
+    writeSlice(file, bytes.subarray(start, start + offset));
+    if (isEnd(file)) return start + offset;
+  }
+  return undefined;
+}
+
+const isGzip = (file: string): boolean => tryRun(["gzip", "-t", file]).status === 0;
+
+function refuse(what: string, why: string, hint = "Try another mirror."): never {
+  throw new FirnError("E_SIGNATURE", `${what}: ${why}. Nothing was changed.`, hint);
+}
+
+/**
+ * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl. `what` names the index in errors. `tmp`: where
+ * temporary files may lie. Throws E_SIGNATURE with the key that was wanted and the keys that are known.
+ */
+export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): void {
+  using folder = temporaryFolder(tmp);
+  const head = readBytes(file, 0, LARGEST_MEMBER);
+  const signature = `${folder.path}/signature.gz`;
+  const end = memberEnd(head, 0, signature, isGzip);
+  if (end === undefined) refuse(what, "the index carries no signature, or is damaged");
+  const listed = tryRun(["tar", "-tzf", signature]).stdout.split("\n")[0] ?? "";
+  const match = /^\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)$/.exec(listed);
+  const [member = "", scheme = "", name = ""] = match ?? [];
+  if (match === null) refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
+  const key = `${keysDir}/${name}`;
+  if (!isFile(key)) {
+    const known = names(keysDir).join(", ") || "none";
+    refuse(what, `the index is signed with the key ${name}, which is not trusted here; known keys: ${known}`, "Give the folder with that public key with --keys-dir.");
+  }
+  run(["tar", "-xzf", signature, "-C", folder.path, member]);
+  const rest = `${folder.path}/rest`;
+  copyRest(file, rest, end);
+  const algorithm = scheme === "RSA256" ? "-sha256" : "-sha1";
+  const checked = tryRun(["openssl", "dgst", algorithm, "-verify", key, "-signature", `${folder.path}/${member}`, rest]);
+  if (checked.status !== 0) refuse(what, `the signature of the index does not verify with the key ${name}: it was damaged, or changed after it was signed`);
+}
+
+/**
+ * Checks that a package is the one a verified index names: the control member by the index's SHA-1, the data by the SHA-256 in
+ * the control member. Throws E_SIGNATURE.
+ */
+export function verifyPackage(file: string, record: IndexRecord, tmp: string): void {
+  const what = `${record.name}-${record.version}`;
+  const wanted = checksumHex(record.checksum);
+  if (wanted === undefined) refuse(what, `the index gives a checksum that firn does not know (${record.checksum})`);
+  using folder = temporaryFolder(tmp);
+  const head = readBytes(file, 0, LARGEST_MEMBER);
+  const control = `${folder.path}/control.gz`;
+  // A package starts with its own signature, or right with the control member. The hash tells which member is which.
+  const signed = memberEnd(head, 0, control, isGzip) ?? 0;
+  const isControl = (part: string): boolean => digest("sha1", part) === wanted;
+  const end = memberEnd(head, signed, control, isControl) ?? memberEnd(head, 0, control, isControl);
+  if (end === undefined) refuse(what, "the package is not the one that the signed index names: it was damaged or changed");
+  const info = run(["tar", "-xzOf", control, ".PKGINFO"]).stdout;
+  const expected = /^datahash = ([0-9a-f]{64})$/m.exec(info)?.[1];
+  const data = `${folder.path}/data`;
+  copyRest(file, data, end);
+  if (expected === undefined || digest("sha256", data) !== expected) refuse(what, "the files in the package are not those that were signed: it was damaged or changed");
+}

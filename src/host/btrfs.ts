@@ -1,0 +1,95 @@
+import { Fd, isDirectory, names } from "./files.ts";
+import { isSysError, sys, type SubvolumeInfo } from "./sys.ts";
+
+/** Inode number of every subvolume's own directory (BTRFS_FIRST_FREE_OBJECTID). */
+const SUBVOLUME_INODE = 256;
+
+export function isSubvolume(path: string): boolean {
+  const stat = sys.stat(path, false);
+  return stat !== null && stat.ino === SUBVOLUME_INODE && isDirectory(path);
+}
+
+function split(path: string): [directory: string, name: string] {
+  const at = path.lastIndexOf("/");
+  return [path.slice(0, at), path.slice(at + 1)];
+}
+
+export function createSubvolume(path: string): void {
+  const [directory, name] = split(path);
+  using parent = Fd.directory(directory);
+  sys.subvolumeCreate(parent.number, name);
+}
+
+export function snapshot(from: string, to: string): void {
+  const [directory, name] = split(to);
+  using source = Fd.directory(from);
+  using parent = Fd.directory(directory);
+  sys.subvolumeSnapshot(source.number, parent.number, name, false);
+}
+
+/**
+ * Deletes a subvolume, whatever is in it, without walking it first: reading a large one makes its deletion a
+ * hundred times slower. Subvolumes nested in it are deleted first when the kernel says that there are some.
+ */
+export function deleteSubvolume(path: string): void {
+  const [directory, name] = split(path);
+  using parent = Fd.directory(directory);
+  try {
+    sys.subvolumeDelete(parent.number, name);
+  } catch (error) {
+    if (!isSysError(error, "ENOTEMPTY")) throw error;
+    setReadonly(path, false);
+    deleteNested(path);
+    sys.subvolumeDelete(parent.number, name);
+  }
+}
+
+function deleteNested(path: string): void {
+  for (const name of names(path)) {
+    const inner = `${path}/${name}`;
+    const stat = sys.stat(inner, false);
+    if (stat === null || !isDirectory(inner)) continue;
+    if (isSubvolume(inner)) deleteSubvolume(inner);
+    else deleteNested(inner);
+  }
+}
+
+export function isReadonly(path: string): boolean {
+  using fd = Fd.directory(path);
+  return sys.subvolumeReadonly(fd.number);
+}
+
+/** Setting the flag commits the transaction by itself. */
+export function setReadonly(path: string, readonly: boolean): void {
+  using fd = Fd.directory(path);
+  sys.subvolumeSetReadonly(fd.number, readonly);
+}
+
+/** Puts everything written to the filesystem at `path` on disk, super block included. An error means that it is not. */
+export function flush(path: string): void {
+  using fd = Fd.directory(path);
+  sys.syncfs(fd.number);
+}
+
+export function subvolumeInfo(path: string): SubvolumeInfo {
+  using fd = Fd.directory(path);
+  return sys.subvolumeInfo(fd.number);
+}
+
+/** Paths inside the subvolume, without a leading slash, that changed after `transaction`; its own directory is "". */
+export function changedPaths(path: string, transaction: number): string[] {
+  using fd = Fd.directory(path);
+  return sys
+    .changedInodes(fd.number, transaction)
+    .flatMap((inode) => {
+      if (inode === SUBVOLUME_INODE) return [""];
+      try {
+        return [sys.inodePath(fd.number, inode)];
+      } catch (error) {
+        // An inode without a name: deleted while open.
+        if (isSysError(error, "ENOENT")) return [];
+        throw error;
+      }
+    })
+    .sort();
+}

@@ -1,0 +1,81 @@
+import { changedPaths, subvolumeInfo } from "./btrfs.ts";
+import { Fd, isDirectoryMode, isSymlinkMode } from "./files.ts";
+import { O, S, sys, type FileStat } from "./sys.ts";
+
+export type PathChange = { path: string; kind: "added" | "removed" | "changed" };
+
+function sameKind(a: FileStat, b: FileStat): boolean {
+  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.rdev === b.rdev;
+}
+
+/** Whether two paths hold the same thing: type, owner, mode and content (a directory's content is compared by its caller). */
+function sameNode(a: string, b: string, x: FileStat, y: FileStat): boolean {
+  if (!sameKind(x, y)) return false;
+  if (isSymlinkMode(x)) return sys.readlink(a) === sys.readlink(b);
+  if ((x.mode & S.IFMT) !== S.IFREG) return true;
+  if (x.size !== y.size) return false;
+  if (x.size === 0) return true;
+  using first = Fd.open(a, O.RDONLY | O.NOFOLLOW);
+  using second = Fd.open(b, O.RDONLY | O.NOFOLLOW);
+  return sys.equal(first.number, second.number);
+}
+
+function subtree(root: string, path: string, kind: "added" | "removed"): PathChange[] {
+  const stat = sys.stat(`${root}/${path}`, false);
+  const own: PathChange[] = [{ path, kind }];
+  if (stat === null || !isDirectoryMode(stat)) return own;
+  return own.concat(...sys.readdir(`${root}/${path}`).map((name) => subtree(root, `${path}/${name}`, kind)));
+}
+
+/** What happened to the names in one directory that both roots have; its changed subdirectories are the caller's. */
+function compareNames(before: string, after: string, path: string): PathChange[] {
+  const prefix = path === "" ? "" : `${path}/`;
+  const old = new Set(sys.readdir(`${before}/${path}`));
+  const now = new Set(sys.readdir(`${after}/${path}`));
+  return [
+    ...[...old].filter((name) => !now.has(name)).flatMap((name) => subtree(before, prefix + name, "removed")),
+    ...[...now].filter((name) => !old.has(name)).flatMap((name) => subtree(after, prefix + name, "added")),
+  ];
+}
+
+function comparePath(before: string, after: string, path: string): PathChange[] {
+  const x = sys.stat(`${before}/${path}`, false);
+  const y = sys.stat(`${after}/${path}`, false);
+  // One that is new or gone is found in its directory, which changed too.
+  if (x === null || y === null) return [];
+  const own: PathChange[] = path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
+  return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareNames(before, after, path)] : own;
+}
+
+function sorted(changes: PathChange[]): PathChange[] {
+  const seen = new Map(changes.map((change) => [change.path, change]));
+  return [...seen.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** How a snapshot differs from what it is a snapshot of. The cost follows the change, not the size of the roots. */
+function compareSnapshot(before: string, after: string): PathChange[] {
+  const { created } = subvolumeInfo(after);
+  return changedPaths(after, created).flatMap((path) => comparePath(before, after, path));
+}
+
+function compareTrees(before: string, after: string, path: string): PathChange[] {
+  const prefix = path === "" ? "" : `${path}/`;
+  const inner = sys.readdir(`${after}/${path}`).flatMap((name): PathChange[] => {
+    const inside = prefix + name;
+    const x = sys.stat(`${before}/${inside}`, false);
+    const y = sys.stat(`${after}/${inside}`, false);
+    if (x === null || y === null) return [];
+    // Snapshots share inode numbers and change times: equal in both means that neither side touched it.
+    const untouched = x.ino === y.ino && x.ctime === y.ctime && x.size === y.size && sameKind(x, y);
+    const own: PathChange[] =
+      untouched || sameNode(`${before}/${inside}`, `${after}/${inside}`, x, y) ? [] : [{ path: inside, kind: "changed" }];
+    return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareTrees(before, after, inside)] : own;
+  });
+  return [...compareNames(before, after, path), ...inner];
+}
+
+/** The files that differ between two roots, by path without a leading slash, sorted. */
+export function comparePaths(before: string, after: string): PathChange[] {
+  const direct = subvolumeInfo(after).parentUuid === subvolumeInfo(before).uuid;
+  return sorted(direct ? compareSnapshot(before, after) : compareTrees(before, after, ""));
+}

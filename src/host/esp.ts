@@ -1,0 +1,114 @@
+import { FirnError } from "../model/problem.ts";
+import { Fd, readBytes, writeText } from "./files.ts";
+import { scratch } from "./mounts.ts";
+import type { RefindFiles } from "./refind.ts";
+import { programFailed, run, tryRun, type Finished } from "./run.ts";
+import { O, sys } from "./sys.ts";
+
+/** Where rEFInd lives, for the firmware's own boot entry. Slashes as mtools takes them. */
+const FIRN = "EFI/firn";
+/** Where firmware looks on a disk that it has no entry for. */
+const REMOVABLE = "EFI/BOOT";
+
+/** Neither a check of geometry from the days of floppies nor anybody's drive letters. */
+const mtoolsEnv = { MTOOLS_SKIP_CHECK: "1", MTOOLSRC: "/dev/null" };
+
+function mtools(device: string, [program, ...rest]: [program: string, ...rest: string[]]): Finished {
+  return run([program, "-i", device, ...rest], { env: mtoolsEnv });
+}
+
+/** Everything on the medium, and read from there again. */
+function flush(device: string): void {
+  using fd = Fd.open(device, O.RDWR);
+  sys.fsync(fd.number);
+  sys.flushBuffers(fd.number);
+}
+
+function isThere(device: string, path: string): boolean {
+  // mattrib says nothing but whether the name is there.
+  return tryRun(["mattrib", "-i", device, `::/${path}`], { env: mtoolsEnv }).status === 0;
+}
+
+function makeFolder(device: string, path: string): void {
+  const parts = path.split("/");
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const folder = parts.slice(0, depth).join("/");
+    if (!isThere(device, folder)) mtools(device, ["mmd", `::/${folder}`]);
+  }
+}
+
+function wholeFile(path: string): Uint8Array {
+  const stat = sys.stat(path, true);
+  return readBytes(path, 0, stat?.size ?? 0);
+}
+
+function sameContent(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/** Reads a file back from the partition and compares. Throws E_BOOT_LOADER when it is not what was written. */
+function verify(device: string, source: string, path: string): void {
+  const copy = `${scratch()}/esp-readback`;
+  const read = tryRun(["mcopy", "-n", "-i", device, `::/${path}`, copy], { env: mtoolsEnv });
+  if (read.status !== 0) throw programFailed(read);
+  const same = sameContent(wholeFile(source), wholeFile(copy));
+  sys.unlink(copy);
+  if (!same) {
+    throw new FirnError(
+      "E_BOOT_LOADER",
+      `/${path} on ${device} is not what was written there: the medium fails.`,
+      "Choose another disk.",
+    );
+  }
+}
+
+/** A file for the EFI partition: where it comes from, where it goes. */
+type Copy = readonly [source: string, path: string];
+
+function put(device: string, copies: readonly Copy[]): void {
+  for (const [source, path] of copies) mtools(device, ["mcopy", "-o", source, `::/${path}`]);
+  flush(device);
+  for (const [source, path] of copies) verify(device, source, path);
+}
+
+function writeConf(conf: string): string {
+  const path = `${scratch()}/refind.conf`;
+  writeText(path, conf, 0o600);
+  return path;
+}
+
+/** rEFInd takes its configuration and drivers from beside itself, so each of its two places holds all of it. */
+function companions(files: RefindFiles, conf: string, folder: string): Copy[] {
+  return [
+    [files.driver, `${folder}/${files.driversFolder}/${files.driverName}`],
+    [conf, `${folder}/refind.conf`],
+  ];
+}
+
+/**
+ * Writes rEFInd, its btrfs driver and the boot menu into `\EFI\firn\` of the FAT on `device`, through mtools: the partition is
+ * never mounted. Reads back what it wrote. Nothing starts it yet. Files of that name are replaced. To be called in a mount namespace of its own.
+ * Gives the loader's path as the firmware spells it. Throws E_PROGRAM_FAILED, E_BOOT_LOADER.
+ */
+export function writeBootLoader(device: string, files: RefindFiles, conf: string): string {
+  makeFolder(device, `${FIRN}/${files.driversFolder}`);
+  const loader = `${FIRN}/${files.loaderName}`;
+  put(device, [...companions(files, writeConf(conf), FIRN), [files.loader, loader]]);
+  return `\\${loader.replaceAll("/", "\\")}`;
+}
+
+/**
+ * Makes the disk bootable by itself: `\EFI\BOOT\`, with the program that firmware starts as the very last name to appear, after
+ * all of it was flushed and compared. To be called when everything else of an installation is done: what
+ * stops before this does not boot at all.
+ */
+export function enableRemovablePath(device: string, files: RefindFiles, conf: string): void {
+  makeFolder(device, `${REMOVABLE}/${files.driversFolder}`);
+  const program = `${REMOVABLE}/${files.removableName}`;
+  const beside = `${REMOVABLE}/${files.removableName.replace(/EFI$/, "NEW")}`;
+  put(device, [...companions(files, writeConf(conf), REMOVABLE), [files.loader, beside]]);
+  if (isThere(device, program)) mtools(device, ["mdel", `::/${program}`]);
+  mtools(device, ["mren", `::/${beside}`, `::/${program}`]);
+  flush(device);
+  verify(device, files.loader, program);
+}

@@ -1,0 +1,205 @@
+import { FirnError } from "../model/problem.ts";
+import { mintId } from "../model/ids.ts";
+import { O, RENAME_NOREPLACE, S, isSysError, sys, type FileStat } from "./sys.ts";
+
+/** An open file descriptor, closed when its scope ends. */
+export class Fd implements Disposable {
+  private constructor(readonly number: number) {}
+
+  static open(path: string, flags: number, mode = 0): Fd {
+    return new Fd(sys.open(path, flags, mode));
+  }
+
+  static directory(path: string): Fd {
+    return new Fd(sys.open(path, O.RDONLY | O.DIRECTORY, 0));
+  }
+
+  static adopt(number: number): Fd {
+    return new Fd(number);
+  }
+
+  [Symbol.dispose](): void {
+    sys.close(this.number);
+  }
+}
+
+const CHUNK = 1 << 20;
+
+/** The bytes of a file from `offset`, at most `length` of them. */
+export function readBytes(path: string, offset: number, length: number): Uint8Array {
+  using fd = Fd.open(path, O.RDONLY);
+  return new Uint8Array(sys.read(fd.number, length, offset));
+}
+
+/** The text of a whole file. Throws SysError. Files of /proc report a size of 0, so it reads to the end. */
+export function readText(path: string): string {
+  using fd = Fd.open(path, O.RDONLY);
+  const size = sys.fstat(fd.number).size;
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const bytes = sys.read(fd.number, Math.max(size - total + 1, size === 0 ? CHUNK : 1));
+    if (bytes.byteLength === 0) break;
+    chunks.push(new Uint8Array(bytes));
+    total += bytes.byteLength;
+  }
+  if (chunks.length === 1 && chunks[0] !== undefined) return sys.decode(chunks[0].buffer as ArrayBuffer);
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return sys.decode(whole.buffer);
+}
+
+/** The text of a file, or undefined where there is none. */
+export function readTextIfAny(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (isSysError(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** Writes a new file or replaces the content of an old one, in place. */
+export function writeText(path: string, text: string, mode = 0o644): void {
+  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, mode);
+  sys.write(fd.number, text);
+}
+
+/** Replaces a file so that a crash leaves the old or the new text, once the filesystem is flushed before and after by the caller. */
+export function replaceText(path: string, text: string, mode = 0o644): void {
+  const beside = `${path}.new`;
+  writeText(beside, text, mode);
+  sys.rename(beside, path, 0);
+}
+
+/** Copies the content and mode of a regular file; the copy has neither holes nor preallocation. */
+export function copyFile(from: string, to: string, mode?: number): void {
+  using source = Fd.open(from, O.RDONLY);
+  const stat = sys.fstat(source.number);
+  using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  sys.copy(source.number, target.number);
+  sys.chmod(to, mode ?? stat.mode & 0o7777);
+}
+
+export function exists(path: string): boolean {
+  return sys.stat(path, false) !== null;
+}
+
+export function isDirectory(path: string): boolean {
+  const stat = sys.stat(path, true);
+  return stat !== null && isDirectoryMode(stat);
+}
+
+export function isFile(path: string): boolean {
+  const stat = sys.stat(path, true);
+  return stat !== null && (stat.mode & S.IFMT) === S.IFREG;
+}
+
+export function isDirectoryMode(stat: FileStat): boolean {
+  return (stat.mode & S.IFMT) === S.IFDIR;
+}
+
+export function isSymlinkMode(stat: FileStat): boolean {
+  return (stat.mode & S.IFMT) === S.IFLNK;
+}
+
+/** The names in a directory, sorted; empty where there is no such directory. */
+export function names(path: string): string[] {
+  try {
+    return sys.readdir(path).sort();
+  } catch (error) {
+    if (isSysError(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
+
+/** mkdir -p. The mode is for what it makes. */
+export function makeDirectories(path: string, mode = 0o755): void {
+  if (sys.stat(path, true) !== null) return;
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  if (parent !== "") makeDirectories(parent, mode);
+  try {
+    sys.mkdir(path, mode);
+  } catch (error) {
+    if (!isSysError(error, "EEXIST")) throw error;
+  }
+}
+
+/** rm -rf, without following symlinks and without crossing into another filesystem. */
+export function removeTree(path: string): void {
+  const stat = sys.stat(path, false);
+  if (stat === null) return;
+  if (!isDirectoryMode(stat)) return sys.unlink(path);
+  for (const name of sys.readdir(path)) removeTree(`${path}/${name}`);
+  sys.rmdir(path);
+}
+
+/** Makes or replaces a symlink. */
+export function link(target: string, path: string): void {
+  if (exists(path)) sys.unlink(path);
+  sys.symlink(target, path);
+}
+
+/**
+ * Follows `path` inside `root` as a process chrooted there would, so that an absolute symlink in a generation
+ * cannot lead out of it. Gives the path as seen from outside. Throws E_FILE on a loop.
+ */
+export function insideRoot(root: string, path: string): string {
+  let rest = path.split("/").filter((part) => part !== "" && part !== ".");
+  let at: string[] = [];
+  for (let hops = 0; rest.length > 0; ) {
+    const [part, ...others] = rest;
+    rest = others;
+    if (part === undefined) break;
+    if (part === "..") {
+      at = at.slice(0, -1);
+      continue;
+    }
+    const here = `${root}/${[...at, part].join("/")}`;
+    const stat = sys.stat(here, false);
+    if (stat === null || !isSymlinkMode(stat)) {
+      at = [...at, part];
+      continue;
+    }
+    if (++hops > 40) throw new FirnError("E_FILE", `${path}: too many symlinks.`);
+    const target = sys.readlink(here);
+    if (target.startsWith("/")) at = [];
+    rest = [...target.split("/").filter((name) => name !== "" && name !== "."), ...rest];
+  }
+  return `${root}/${at.join("/")}`;
+}
+
+/** rename(2): replaces the target. */
+export function rename(from: string, to: string): void {
+  sys.rename(from, to, 0);
+}
+
+/** Renames, and throws EEXIST rather than replace something. */
+export function renameNew(from: string, to: string): void {
+  sys.rename(from, to, RENAME_NOREPLACE);
+}
+
+export function makeDirectory(path: string, mode = 0o755): void {
+  sys.mkdir(path, mode);
+}
+
+export function removeFile(path: string): void {
+  sys.unlink(path);
+}
+
+export function removeDirectory(path: string): void {
+  sys.rmdir(path);
+}
+
+export function symlink(target: string, path: string): void {
+  sys.symlink(target, path);
+}
+
+/** A random name for a new directory on a volume: time and letters, see mintId. */
+export function newName(): string {
+  return mintId(Date.now(), new Uint8Array(sys.random(8)));
+}

@@ -1,0 +1,83 @@
+import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../model/btrfs-features.ts";
+import { standsAt, uuidAt } from "../model/bytes.ts";
+import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../model/disk.ts";
+import type { DiskGuids, DiskLayout, Partition } from "../model/disk.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
+import { sizeOf } from "./block.ts";
+import { Fd, readBytes } from "./files.ts";
+import { run } from "./run.ts";
+import { O, sys } from "./sys.ts";
+
+/** Random GUIDs for a disk and its partitions. */
+export function newGuids(): DiskGuids {
+  const guid = (): string => guidFrom(new Uint8Array(sys.random(16)));
+  return { disk: guid(), EFI: guid(), ROOT: guid(), SWAP: guid() };
+}
+
+/**
+ * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at the end),
+ * boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
+ */
+export function wipe(path: string): void {
+  const bytes = sizeOf(path);
+  using fd = Fd.open(path, O.RDWR);
+  const length = Math.min(bytes, MiB);
+  const zeros = new ArrayBuffer(length);
+  sys.write(fd.number, zeros, 0);
+  sys.write(fd.number, zeros, bytes - length);
+  sys.fsync(fd.number);
+}
+
+/**
+ * Writes a new partition table over whatever was there, in one call of sgdisk, which also tells the kernel. The old tables are
+ * zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. Throws E_PROGRAM_FAILED, E_PROGRAM_MISSING.
+ */
+export function writePartitionTable(path: string, layout: DiskLayout): void {
+  wipe(path);
+  run(sgdiskArguments(layout, path));
+  using fd = Fd.open(path, O.RDWR);
+  sys.fsync(fd.number);
+}
+
+/** Makes the EFI system partition's FAT32. Gives its UUID as fstab and blkid spell it, `1A2B-3C4D`. */
+export function formatEsp(device: string, partition: Partition, sectorBytes: number): string {
+  wipe(device);
+  const id = [...new Uint8Array(sys.random(4))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  // A loop device has sectors of 512 bytes; the firmware will read the disk's.
+  const geometry = ["-S", String(sectorBytes), "-s", String(fatSectorsPerCluster(partition.bytes, sectorBytes))];
+  // "Hidden sectors": where the partition starts, which some firmware reads.
+  const start = ["-h", String(partition.firstSector)];
+  run(["mkfs.fat", "-F", "32", "-n", "EFI", "-i", id, ...geometry, ...start, device]);
+  return id.toUpperCase().replace(/^(.{4})/, "$1-");
+}
+
+/**
+ * Makes the volume's btrfs, labelled ROOT, and reads back that the boot loader can read it. Gives the filesystem's UUID.
+ * Throws E_BOOT_LOADER when mkfs.btrfs chose a feature that it cannot.
+ */
+export function formatRoot(device: string): string {
+  wipe(device);
+  run(mkfsBtrfsArguments(device, "ROOT"));
+  const bytes = readBytes(device, SUPERBLOCK.offset, SUPERBLOCK.length);
+  orThrow(checkSuperblock(bytes));
+  const made = readSuperblock(bytes);
+  if (made?.label !== "ROOT") {
+    throw new FirnError("E_PROGRAM_FAILED", `mkfs.btrfs reported success, but ${device} is not labelled ROOT.`);
+  }
+  return made.fsid;
+}
+
+/** mkswap's header, linux/swap.h: the UUID at 1,036, the signature at the end of the page. */
+const SWAP_UUID = 1036;
+const SWAP_MAGIC = 4096 - 10;
+
+/** Makes swap, labelled SWAP. Gives its UUID, read back: busybox's mkswap takes a label, but no UUID. */
+export function formatSwap(device: string): string {
+  wipe(device);
+  run(["mkswap", "-L", "SWAP", device]);
+  const header = readBytes(device, 0, 4096);
+  if (!standsAt(header, SWAP_MAGIC, "SWAPSPACE2")) {
+    throw new FirnError("E_PROGRAM_FAILED", `mkswap reported success, but ${device} holds no swap header.`);
+  }
+  return uuidAt(header, SWAP_UUID);
+}

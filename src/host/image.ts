@@ -1,0 +1,56 @@
+import { refuse, type Refusal } from "../model/problem.ts";
+import { Fd, exists, isDirectory } from "./files.ts";
+import { O, isSysError, sys } from "./sys.ts";
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/**
+ * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes` is what will be
+ * written into it. Refuses with E_IMAGE_EXISTS, E_FILE (no such folder, or not writable), E_IMAGE_SPACE.
+ */
+export function createImage(path: string, bytes: number, neededBytes: number): Refusal | undefined {
+  const slash = path.lastIndexOf("/");
+  const folder = slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+  if (!isDirectory(folder)) {
+    return refuse("E_FILE", `${folder}: no such directory. Nothing was changed.`, `Make it first: mkdir -p ${folder}.`);
+  }
+  if (exists(path)) return alreadyThere(path);
+  const space = sys.statfs(folder);
+  const free = space.available * space.blockSize;
+  if (free < neededBytes) {
+    return refuse(
+      "E_IMAGE_SPACE",
+      `${folder} has ${mebibytes(free)} free; the image will take ${mebibytes(neededBytes)}. Nothing was changed.`,
+      "Free some space, or write the image elsewhere.",
+    );
+  }
+  try {
+    using fd = Fd.open(path, O.RDWR | O.CREAT | O.EXCL, 0o600);
+    try {
+      sys.truncate(fd.number, bytes);
+    } catch (error) {
+      sys.unlink(path);
+      throw error;
+    }
+  } catch (error) {
+    if (isSysError(error, "EEXIST")) return alreadyThere(path);
+    if (isSysError(error, "EFBIG", "EINVAL")) {
+      return refuse(
+        "E_IMAGE_SPACE",
+        `The filesystem of ${folder} takes no file of ${mebibytes(bytes)}. Nothing was changed.`,
+      );
+    }
+    if (isSysError(error)) return refuse("E_FILE", `${path} cannot be made: ${error.reason}. Nothing was changed.`);
+    throw error;
+  }
+  return undefined;
+}
+
+function alreadyThere(path: string): Refusal {
+  return refuse("E_IMAGE_EXISTS", `${path} exists. Nothing was changed.`, "Name another file, or remove this one.");
+}
+
+/** Removes an image that did not become one. */
+export function removeImage(path: string): void {
+  if (exists(path)) sys.unlink(path);
+}

@@ -1,0 +1,81 @@
+import { parseRecord } from "../model/generation.ts";
+import { draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
+import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
+import { parseMountinfo } from "../model/mountinfo.ts";
+import type { Generation, VolumeState } from "../model/state.ts";
+import { Fd, exists, names, readText, readTextIfAny } from "./files.ts";
+import { isSysError, sys } from "./sys.ts";
+import type { Volume } from "./volume.ts";
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return targetName(sys.readlink(path));
+  } catch (error) {
+    if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
+    throw error;
+  }
+}
+
+/** The generation that runs now, from the subvolume that is mounted at /. */
+export function bootedGeneration(mountinfo: string): GenerationId | undefined {
+  const root = parseMountinfo(mountinfo).findLast(({ path }) => path === "/");
+  const name = root?.type === "btrfs" ? generationOfSubvolume(root.root) : undefined;
+  return name === undefined ? undefined : parseGenerationId(name);
+}
+
+function readSlots(top: string, linkSet: LinkSetId | undefined): { slots: GenerationId[]; slotCount: number } {
+  if (linkSet === undefined) return { slots: [], slotCount: 0 };
+  const entries = names(`${top}/${layout.linkSet(linkSet)}`).filter((name) => /^\d+$/.test(name));
+  const slots = entries
+    .sort((a, b) => Number(a) - Number(b))
+    .flatMap((slot) => {
+      const target = linkTarget(`${top}/${layout.linkSet(linkSet)}/${slot}`);
+      const id = target === undefined ? undefined : parseGenerationId(target);
+      return id !== undefined && exists(`${top}/${layout.generation(id)}/${ROOT}`) ? [id] : [];
+    });
+  return { slots, slotCount: entries.length };
+}
+
+function readGeneration(top: string, id: GenerationId): Generation {
+  const folder = `${top}/${layout.generation(id)}`;
+  return { id, record: parseRecord(readTextIfAny(`${folder}/${METADATA}`)), complete: exists(`${folder}/${ROOT}`) };
+}
+
+/** Reads a volume into one plain value. Starts no program, writes nothing. */
+export function inspect(volume: Volume): VolumeState {
+  const top = volume.path;
+  const current = linkTarget(`${top}/${layout.current}`);
+  const linkSet = current === undefined ? undefined : parseLinkSetId(current);
+  const entries = names(`${top}/${layout.snapshots}`);
+  const drafts = entries.filter((name) => draftId(name) !== undefined);
+  const generations = entries.flatMap((name) => {
+    const id = parseGenerationId(name);
+    return id === undefined ? [] : [readGeneration(top, id)];
+  });
+  const trial = linkTarget(`${top}/${layout.trial}`);
+  const unfinished = drafts
+    .map((name) => parseRecord(readTextIfAny(`${top}/${layout.snapshots}/${name}/${METADATA}`)).installing)
+    .find((step) => step !== undefined);
+  const space = sys.statfs(top);
+  using fd = Fd.directory(top);
+  return {
+    uuid: sys.fsid(fd.number),
+    linkSet,
+    ...readSlots(top, linkSet),
+    generations,
+    drafts,
+    oldLinkSets: names(`${top}/${layout.links}`)
+      .flatMap((name) => parseLinkSetId(name) ?? [])
+      .filter((id) => id !== linkSet),
+    booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
+    trial: trial === undefined ? undefined : parseGenerationId(trial),
+    commons: names(`${top}/${layout.commons}`),
+    template: readTextIfAny(`${top}/${layout.fstab}`),
+    space: {
+      total: space.blocks * space.blockSize,
+      used: (space.blocks - space.available) * space.blockSize,
+      free: space.available * space.blockSize,
+    },
+    unfinished,
+  };
+}

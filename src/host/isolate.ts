@@ -1,0 +1,55 @@
+import { CLONE_NEWNS, CLONE_NEWPID, MS, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, isSysError, sys } from "./sys.ts";
+import { FirnError } from "../model/problem.ts";
+
+/** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */
+export function catchSignals(): void {
+  for (const signal of [SIGINT, SIGTERM, SIGHUP]) sys.catchSignal(signal);
+  sys.ignoreSignal(SIGPIPE);
+}
+
+/** Gives this process mounts of its own. They go when the process goes. Throws E_NOT_ROOT. */
+export function privateMounts(): void {
+  if (sys.geteuid() !== 0) throw new FirnError("E_NOT_ROOT", "This needs root. Nothing was changed.", "Run it with doas or sudo.");
+  sys.unshare(CLONE_NEWNS);
+  sys.mount("none", "/", "", MS.REC | MS.PRIVATE, "");
+}
+
+/**
+ * Goes on in a child that is the first process of a PID and mount namespace; the caller's process stays behind,
+ * passes signals on and ends with the child's exit code. However either of them dies, the kernel ends every process
+ * inside and drops every mount.
+ */
+export function isolate(): void {
+  privateMounts();
+  sys.unshare(CLONE_NEWPID);
+  const [alive, parentEnd] = sys.pipe();
+  const pid = sys.fork();
+  if (pid !== 0) supervise(pid);
+  sys.deathSignal(SIGKILL);
+  sys.close(parentEnd);
+  // The parent may have died before the death signal was set: then the pipe's other end is gone.
+  if (sys.poll([alive], 0).length > 0) sys.exit(1);
+}
+
+function supervise(pid: number): never {
+  for (;;) {
+    const ended = sys.wait(pid, true);
+    if (ended !== null) sys.exit(ended[1]);
+    try {
+      sys.kill(pid, sys.pendingSignal());
+    } catch (error) {
+      if (!isSysError(error)) throw error;
+    }
+  }
+}
+
+/** Ends every other process of the namespace: daemons that a package script left running. */
+export function endOthers(): void {
+  if (sys.getpid() !== 1) return;
+  try {
+    sys.kill(-1, SIGKILL);
+    while (sys.wait(-1, true) !== null);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+  }
+}

@@ -1,0 +1,44 @@
+import { FirnError } from "../model/problem.ts";
+import { Fd, readTextIfAny } from "./files.ts";
+import { RUN, runDirectory } from "./mounts.ts";
+import { checkInterrupt } from "./run.ts";
+import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
+
+/** Milliseconds between two looks at a lock that somebody else holds. */
+const POLL = 200;
+
+/**
+ * The one writer of a volume, until its scope ends or its process does. The lock is in /run, so none survives a reboot.
+ * Throws E_LOCKED, naming who holds it, unless told to wait.
+ */
+export function lockVolume(uuid: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
+  runDirectory("");
+  const path = `${RUN}/lock.${uuid}`;
+  const fd = Fd.open(path, O.RDWR | O.CREAT, 0o600);
+  let told = false;
+  while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
+    const holder = readTextIfAny(path)?.trim() || "another firn";
+    if (!wait) {
+      fd[Symbol.dispose]();
+      throw new FirnError(
+        "E_LOCKED",
+        `${holder} is changing this volume. Nothing was changed; reading it still works.`,
+        "Wait for it, or add --wait.",
+      );
+    }
+    if (!told) say(`Waiting for ${holder}.`);
+    told = true;
+    sys.poll([], POLL);
+    checkInterrupt();
+  }
+  sys.truncate(fd.number, 0);
+  sys.write(fd.number, `${command} (process ${startedAs})\n`, 0);
+  return fd;
+}
+
+/** The process id as the user sees it: the worker's own is 1 inside its namespace. */
+let startedAs = 0;
+
+export function rememberProcess(): void {
+  startedAs = sys.getpid();
+}

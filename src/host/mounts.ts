@@ -1,0 +1,70 @@
+import { endOthers } from "./isolate.ts";
+import { makeDirectories } from "./files.ts";
+import { MNT_DETACH, MS, sys } from "./sys.ts";
+
+/** Where firn mounts things: seen in its own namespace only, on a tmpfs, for root alone. */
+export const RUN = "/run/firn";
+
+export function runDirectory(name: string): string {
+  makeDirectories(RUN, 0o700);
+  const path = `${RUN}/${name}`;
+  makeDirectories(path, 0o700);
+  return path;
+}
+
+/** Something mounted, until its scope ends. */
+export class Mount implements Disposable {
+  private released = false;
+  private constructor(readonly path: string) {}
+
+  static make(source: string, path: string, type: string, flags = 0, data = ""): Mount {
+    sys.mount(source, path, type, flags, data);
+    return new Mount(path);
+  }
+
+  static bind(source: string, path: string, readonly = false): Mount {
+    const mount = Mount.make(source, path, "", MS.BIND | MS.REC);
+    if (readonly) sys.mount("none", path, "", MS.BIND | MS.REMOUNT | MS.RDONLY, "");
+    return mount;
+  }
+
+  /** Unmounts. A filesystem whose last write failed says so here, so the result is checked by throwing. */
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    sys.umount(this.path, 0);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.released) return;
+    this.released = true;
+    sys.umount(this.path, MNT_DETACH);
+  }
+}
+
+/** Several mounts, released in reverse order. */
+export class MountStack implements Disposable {
+  private readonly mounts: Mount[] = [];
+
+  add(mount: Mount): Mount {
+    this.mounts.push(mount);
+    return mount;
+  }
+
+  [Symbol.dispose](): void {
+    endOthers();
+    for (let mount = this.mounts.pop(); mount !== undefined; mount = this.mounts.pop()) mount[Symbol.dispose]();
+  }
+}
+
+let scratchMount: string | undefined;
+
+/** A folder in memory for temporary files, in firn's own namespace: nothing is left of it, however firn ends. */
+export function scratch(): string {
+  if (scratchMount === undefined) {
+    const path = runDirectory("scratch");
+    sys.mount("firn", path, "tmpfs", MS.NOSUID | MS.NODEV, "mode=0700");
+    scratchMount = path;
+  }
+  return scratchMount;
+}

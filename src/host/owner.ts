@@ -1,0 +1,12 @@
+import { sys } from "./sys.ts";
+
+/** Sets owner and mode. */
+export function own(path: string, { uid, gid }: { uid: number; gid: number }, mode: number): void {
+  sys.lchown(path, uid, gid);
+  sys.chmod(path, mode);
+}
+
+/** Random bytes as hexadecimal digits. */
+export function randomHex(bytes: number): string {
+  return [...new Uint8Array(sys.random(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,196 @@
+import { FirnError } from "../model/problem.ts";
+import { packageOf } from "../model/programs.ts";
+import { O, SIGINT, SIGKILL, SIGTERM, isSysError, sys } from "./sys.ts";
+
+/** How a program is run. All paths in `argv` are seen from inside `chroot`. */
+export interface RunOptions {
+  chroot?: string;
+  cwd?: string;
+  /** Added to, or replacing, the rebuilt environment. */
+  env?: Readonly<Record<string, string>>;
+  /** Text for stdin; without it stdin is /dev/null. */
+  input?: string;
+  /** A descriptor for stdin, closed here once the program has it. */
+  stdin?: number;
+  /** The terminal itself instead of pipes: for shells and editors. */
+  terminal?: boolean;
+  /** Called with each line of stdout as it comes. */
+  onLine?: (line: string) => void;
+}
+
+export interface Finished {
+  argv: readonly string[];
+  /** Exit code, or 128 plus the signal's number. */
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** The whole environment of every child: nothing of the caller's leaks into apk's scripts. */
+const environment = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LC_ALL: "C",
+  TZ: "UTC0",
+};
+
+/** Longest tail of stderr, in characters, that a failure carries. */
+const TAIL = 2000;
+
+/** Throws E_INTERRUPTED once a caught signal has come in. */
+export function checkInterrupt(): void {
+  const signal = sys.pendingSignal();
+  if (signal !== 0) throw new FirnError("E_INTERRUPTED", `Stopped by ${signal === SIGTERM ? "SIGTERM" : "^C"}.`);
+}
+
+/**
+ * Runs a program to its end and gives what it printed, whatever its exit code. A signal that firn catches is passed on to
+ * it, and then thrown. Throws E_PROGRAM_MISSING when there is no such program, E_INTERRUPTED on a signal.
+ */
+export function tryRun(argv: readonly string[], options: RunOptions = {}): Finished {
+  checkInterrupt();
+  const env = Object.entries({ ...environment, ...options.env }).map(([name, value]) => `${name}=${value}`);
+  const pipes = options.terminal ? [] : [sys.pipe(), sys.pipe()];
+  const input = options.input === undefined ? undefined : sys.pipe();
+  const given = options.stdin ?? (options.terminal || input ? undefined : sys.open("/dev/null", O.RDONLY, 0));
+  const stdin = input?.[0] ?? given ?? 0;
+  let pid: number;
+  try {
+    const fds = [stdin, pipes[0]?.[1] ?? 1, pipes[1]?.[1] ?? 2];
+    pid = sys.spawn(argv, env, fds, options.chroot ?? null, options.cwd ?? (options.chroot === undefined ? null : "/"));
+  } catch (error) {
+    for (const fd of [...pipes.map(([read]) => read), ...(input ? [input[1]] : [])]) sys.close(fd);
+    if (!isSysError(error, "ENOENT", "EACCES") || error.call !== "exec") throw error;
+    const program = argv[0] ?? "";
+    throw new FirnError("E_PROGRAM_MISSING", `${program}: this program is not installed.`, packageOf(program));
+  } finally {
+    for (const [, write] of pipes) sys.close(write);
+    if (input) sys.close(input[0]);
+    if (given !== undefined) sys.close(given);
+  }
+  if (input) feed(input[1], options.input ?? "");
+  const [stdout = "", stderr = ""] = collect(
+    pipes.map(([read]) => read),
+    pid,
+    options.onLine,
+  );
+  const status = reap(pid, options.terminal ?? false);
+  checkInterrupt();
+  return { argv, status, stdout, stderr };
+}
+
+/** As tryRun, but an exit code other than 0 throws E_PROGRAM_FAILED with argv, the code and the end of stderr. */
+export function run(argv: readonly string[], options: RunOptions = {}): Finished {
+  const finished = tryRun(argv, options);
+  if (finished.status !== 0) throw programFailed(finished);
+  return finished;
+}
+
+/** Runs `first | second` and gives what the second printed. Throws when the second fails; the first's own words are dropped. */
+export function runPiped(first: readonly string[], second: readonly string[], options: RunOptions = {}): Finished {
+  const [read, write] = sys.pipe();
+  const nothing = sys.open("/dev/null", O.RDWR, 0);
+  const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  let pid: number;
+  try {
+    pid = sys.spawn(first, env, [nothing, write, nothing], options.chroot ?? null, options.chroot === undefined ? null : "/");
+  } finally {
+    sys.close(write);
+    sys.close(nothing);
+  }
+  const finished = run(second, { ...options, stdin: read });
+  reap(pid, false);
+  return finished;
+}
+
+export function programFailed(finished: Finished): FirnError {
+  const said = (finished.stderr.trim() || finished.stdout.trim()).slice(-TAIL);
+  const words = finished.argv.join(" ");
+  return new FirnError("E_PROGRAM_FAILED", `\`${words}\` failed with exit code ${finished.status}.${said && `\n${said}`}`);
+}
+
+function feed(fd: number, text: string): void {
+  try {
+    sys.write(fd, text);
+  } catch (error) {
+    if (!isSysError(error, "EPIPE", "E32")) throw error;
+  } finally {
+    sys.close(fd);
+  }
+}
+
+function collect(fds: number[], pid: number, onLine?: (line: string) => void): string[] {
+  const parts = fds.map((): Uint8Array[] => []);
+  let open = fds;
+  let warned = 0;
+  let line: Uint8Array[] = [];
+  while (open.length > 0) {
+    for (const fd of sys.poll(open, 1000)) {
+      const bytes = new Uint8Array(sys.read(fd, 65_536));
+      if (bytes.length === 0) {
+        open = open.filter((other) => other !== fd);
+        continue;
+      }
+      const index = fds.indexOf(fd);
+      parts[index]?.push(bytes);
+      if (index === 0 && onLine) line = emitLines([...line, bytes], onLine);
+    }
+    if (sys.pendingSignal() !== 0) {
+      // Asked once; a child that ignores it is killed when it has not ended ten polls later.
+      if (warned === 0) signalChild(pid, SIGTERM);
+      if (++warned === 10) signalChild(pid, SIGKILL);
+    }
+  }
+  for (const fd of fds) sys.close(fd);
+  return parts.map((chunks) => sys.decode(joined(chunks)));
+}
+
+function emitLines(chunks: Uint8Array[], onLine: (line: string) => void): Uint8Array[] {
+  const last = chunks.at(-1);
+  if (last === undefined || !last.includes(10)) return chunks;
+  const whole = new Uint8Array(joined(chunks));
+  const end = whole.lastIndexOf(10);
+  for (const text of sys.decode(whole.slice(0, end).buffer).split("\n")) onLine(text);
+  return end + 1 < whole.length ? [whole.slice(end + 1)] : [];
+}
+
+function joined(chunks: Uint8Array[]): ArrayBuffer {
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole.buffer;
+}
+
+function signalChild(pid: number, signal: number): void {
+  try {
+    sys.kill(pid, signal);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+  }
+}
+
+function reap(pid: number, terminal: boolean): number {
+  // At a terminal ^C belongs to the shell or the editor: it has had the signal itself.
+  if (terminal) sys.ignoreSignal(SIGINT);
+  try {
+    for (;;) {
+      const ended = sys.wait(pid, true);
+      if (ended !== null) return ended[1];
+      signalChild(pid, SIGTERM);
+    }
+  } finally {
+    if (terminal) sys.catchSignal(SIGINT);
+  }
+}
+
+/** Throws E_PROGRAM_MISSING, naming all that are missing, unless every program is in the PATH that run() uses. */
+export function requirePrograms(programs: readonly string[]): void {
+  const folders = environment.PATH.split(":");
+  const missing = programs.filter((program) => !folders.some((folder) => sys.stat(`${folder}/${program}`, true) !== null));
+  if (missing.length === 0) return;
+  const hints = [...new Set(missing.flatMap((program) => packageOf(program) ?? []))];
+  throw new FirnError("E_PROGRAM_MISSING", `Not installed: ${missing.join(", ")}. Nothing was changed.`, hints.join(" "));
+}

@@ -1,0 +1,227 @@
+/** The narrow port under everything that touches the machine. The only file that knows the engine. */
+
+/** Bytes as the native layer hands them over. */
+export type Bytes = ArrayBuffer;
+
+export interface FileStat {
+  mode: number;
+  ino: number;
+  dev: number;
+  rdev: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  /** Bytes. */
+  size: number;
+  /** 512-byte blocks. */
+  blocks: number;
+  /** Seconds since the epoch. */
+  mtime: number;
+  /** Seconds since the epoch with a fraction. */
+  ctime: number;
+}
+
+export interface SubvolumeInfo {
+  id: number;
+  /** The transaction of the last change inside. */
+  changed: number;
+  /** The transaction that made it. */
+  created: number;
+  /** Seconds since the epoch. */
+  createdAt: number;
+  uuid: string;
+  /** The subvolume it is a snapshot of; all zeros when it is none. */
+  parentUuid: string;
+}
+
+interface Native {
+  args: string[];
+  open(path: string, flags: number, mode: number): number;
+  close(fd: number): void;
+  read(fd: number, max: number, offset?: number): Bytes;
+  write(fd: number, data: string | Bytes, offset?: number): void;
+  copy(from: number, to: number): void;
+  equal(a: number, b: number): boolean;
+  stat(path: string, follow: boolean): FileStat | null;
+  fstat(fd: number): FileStat;
+  readdir(path: string): string[];
+  readlink(path: string): string;
+  symlink(target: string, path: string): void;
+  mkdir(path: string, mode: number): void;
+  rmdir(path: string): void;
+  unlink(path: string): void;
+  rename(from: string, to: string, flags: number): void;
+  chmod(path: string, mode: number): void;
+  lchown(path: string, uid: number, gid: number): void;
+  truncate(fd: number, length: number): void;
+  fsync(fd: number): void;
+  syncfs(fd: number): void;
+  umask(mask: number): number;
+  flock(fd: number, operation: number): boolean;
+  statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
+  decode(bytes: Bytes): string;
+  encode(text: string): Bytes;
+  catchSignal(number: number): void;
+  ignoreSignal(number: number): void;
+  pendingSignal(): number;
+  spawn(
+    argv: readonly string[],
+    env: readonly string[],
+    fds: readonly number[],
+    chroot: string | null,
+    cwd: string | null,
+  ): number;
+  fork(): number;
+  wait(pid: number, block: boolean): [pid: number, status: number] | null;
+  pipe(): [read: number, write: number];
+  poll(fds: readonly number[], milliseconds: number): number[];
+  kill(pid: number, signal: number): void;
+  exit(code: number): never;
+  getpid(): number;
+  geteuid(): number;
+  isatty(fd: number): boolean;
+  columns(fd: number): number;
+  getenv(name: string): string | null;
+  random(count: number): Bytes;
+  uname(): { release: string; machine: string; hostname: string };
+  unshare(flags: number): void;
+  deathSignal(signal: number): void;
+  mount(source: string, target: string, type: string, flags: number, data: string): void;
+  umount(target: string, flags: number): void;
+  subvolumeCreate(directory: number, name: string): void;
+  subvolumeSnapshot(source: number, directory: number, name: string, readonly: boolean): void;
+  subvolumeDelete(directory: number, name: string): void;
+  subvolumeReadonly(fd: number): boolean;
+  subvolumeSetReadonly(fd: number, readonly: boolean): void;
+  treeId(fd: number): number;
+  defaultSubvolume(fd: number): number;
+  setDefaultSubvolume(fd: number, id: number): void;
+  extents(fd: number, inode: number): [offset: number, type: number, compression: number, disk: number, length: number][];
+  space(fd: number): [flags: number, total: number, used: number][];
+  subvolumeInfo(fd: number): SubvolumeInfo;
+  changedInodes(fd: number, transaction: number): number[];
+  inodePath(fd: number, inode: number): string;
+  fsid(fd: number): string;
+  loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
+  deviceSize(fd: number): number;
+  sectorSize(fd: number): number;
+  flushBuffers(fd: number): void;
+}
+
+/** A system call said no. `name` of the errno in `code`: "ENOENT", "EROFS", … */
+export class SysError extends Error {
+  constructor(
+    readonly code: string,
+    readonly call: string,
+    readonly path: string | null,
+    readonly reason: string,
+  ) {
+    super(`${call}${path === null ? "" : ` ${path}`}: ${reason}`);
+  }
+}
+
+/** Linux's errno numbers, from asm-generic/errno-base.h and errno.h, as far as firn asks for them. */
+const errnoNames: Record<number, string> = {
+  1: "EPERM",
+  2: "ENOENT",
+  4: "EINTR",
+  5: "EIO",
+  6: "ENXIO",
+  12: "ENOMEM",
+  13: "EACCES",
+  16: "EBUSY",
+  17: "EEXIST",
+  18: "EXDEV",
+  19: "ENODEV",
+  20: "ENOTDIR",
+  21: "EISDIR",
+  22: "EINVAL",
+  25: "ENOTTY",
+  27: "EFBIG",
+  28: "ENOSPC",
+  30: "EROFS",
+  36: "ENAMETOOLONG",
+  39: "ENOTEMPTY",
+  40: "ELOOP",
+  95: "EOPNOTSUPP",
+  122: "EDQUOT",
+};
+
+function translated<F extends (...args: never[]) => unknown>(call: F): F {
+  return ((...args: Parameters<F>) => {
+    try {
+      return call(...args);
+    } catch (error) {
+      const raw = error as { errno?: number; call?: string; path?: string | null; reason?: string };
+      if (typeof raw.errno !== "number") throw error;
+      const code = errnoNames[raw.errno] ?? `E${raw.errno}`;
+      throw new SysError(code, raw.call ?? "", raw.path ?? null, raw.reason ?? "");
+    }
+  }) as F;
+}
+
+const native = (globalThis as unknown as { __firn: Native }).__firn;
+
+function translateAll(raw: Native): Native {
+  const port: Record<string, unknown> = {};
+  for (const name of Object.getOwnPropertyNames(raw)) {
+    const value = raw[name as keyof Native];
+    port[name] = typeof value === "function" ? translated(value as (...args: never[]) => unknown) : value;
+  }
+  return port as unknown as Native;
+}
+
+/** The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes. */
+export const sys: Native = translateAll(native);
+
+/** True when `error` is a SysError with one of these codes. */
+export function isSysError(error: unknown, ...codes: string[]): error is SysError {
+  return error instanceof SysError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** open(2) flags, asm-generic/fcntl.h (x86_64). */
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  DIRECTORY: 0o200000,
+  NOFOLLOW: 0o400000,
+} as const;
+
+/** mount(2) flags, linux/mount.h. */
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  NOATIME: 1024,
+  BIND: 4096,
+  REC: 16384,
+  PRIVATE: 1 << 18,
+} as const;
+export const MNT_DETACH = 2;
+
+/** unshare(2) flags, linux/sched.h. */
+export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWPID = 0x20000000;
+
+/** flock(2) operations. */
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGKILL = 9;
+export const SIGPIPE = 13;
+export const SIGTERM = 15;
+
+/** renameat2(2): fail instead of replacing. */
+export const RENAME_NOREPLACE = 1;
+
+/** File type bits of st_mode. */
+export const S = { IFMT: 0o170000, IFDIR: 0o040000, IFREG: 0o100000, IFLNK: 0o120000, IFBLK: 0o060000 } as const;

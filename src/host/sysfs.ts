@@ -1,0 +1,99 @@
+import { names, readTextIfAny } from "./files.ts";
+import { isSysError, sys } from "./sys.ts";
+
+/** "8:1" from a device number, as linux/kdev_t.h packs it for user space. */
+export function deviceNumber(rdev: number): string {
+  return `${(rdev >>> 8) & 0xfff}:${(rdev & 0xff) | ((rdev >>> 12) & 0xfff00)}`;
+}
+
+/** A block device as sysfs has it. `folder` is its folder in sysfs. */
+export interface KernelDevice {
+  /** `sda1`; a `!` stands for a slash. */
+  name: string;
+  /** The disk's name when this is a partition. */
+  disk: string | undefined;
+  folder: string;
+}
+
+/** What the kernel calls the block device with this number; undefined when sysfs does not know it. */
+export function kernelDevice(rdev: number): KernelDevice | undefined {
+  let target: string;
+  try {
+    target = sys.readlink(`/sys/dev/block/${deviceNumber(rdev)}`);
+  } catch (error) {
+    if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
+    throw error;
+  }
+  const parts = target.split("/");
+  const name = parts.at(-1) ?? "";
+  const folder = `/sys/class/block/${name}`;
+  const isPartition = readTextIfAny(`${folder}/partition`) !== undefined;
+  return { name, disk: isPartition ? parts.at(-2) : undefined, folder };
+}
+
+/** `cciss!c0d0` is `/dev/cciss/c0d0`. */
+export function devicePath(name: string): string {
+  return `/dev/${name.replaceAll("!", "/")}`;
+}
+
+/** An attribute's text, trimmed; "" where there is none. */
+export function attribute(folder: string, name: string): string {
+  return (readTextIfAny(`${folder}/${name}`) ?? "").trim();
+}
+
+/** A partition that the kernel shows. */
+export interface KernelPartition {
+  name: string;
+  number: number;
+  startByte: number;
+  bytes: number;
+}
+
+/** sysfs counts in 512 bytes, whatever the disk's sectors are. */
+export const SYSFS_SECTOR = 512;
+
+/** The partitions of the disk `name` that the kernel shows now. */
+export function kernelPartitions(name: string): KernelPartition[] {
+  const folder = `/sys/class/block/${name}`;
+  return names(folder).flatMap((entry) => {
+    const number = readTextIfAny(`${folder}/${entry}/partition`);
+    if (number === undefined) return [];
+    return [
+      {
+        name: entry,
+        number: Number(number),
+        startByte: Number(attribute(folder, `${entry}/start`)) * SYSFS_SECTOR,
+        bytes: Number(attribute(folder, `${entry}/size`)) * SYSFS_SECTOR,
+      },
+    ];
+  });
+}
+
+/** A loop device that is attached to something. */
+export interface LoopDevice {
+  name: string;
+  backingFile: string;
+  offset: number;
+  /** 0: to the end. */
+  sizeLimit: number;
+  readonly: boolean;
+}
+
+export function loopDevice(name: string): LoopDevice | undefined {
+  const folder = `/sys/class/block/${name}`;
+  const backingFile = readTextIfAny(`${folder}/loop/backing_file`);
+  if (backingFile === undefined) return undefined;
+  return {
+    name,
+    backingFile: backingFile.replace(/\n$/, ""),
+    offset: Number(attribute(folder, "loop/offset")),
+    sizeLimit: Number(attribute(folder, "loop/sizelimit")),
+    readonly: attribute(folder, "ro") === "1",
+  };
+}
+
+export function loopDevices(): LoopDevice[] {
+  return names("/sys/class/block")
+    .filter((name) => /^loop\d+$/.test(name))
+    .flatMap((name) => loopDevice(name) ?? []);
+}

@@ -1,0 +1,119 @@
+import { readSuperblock } from "../model/btrfs-features.ts";
+import { layout } from "../model/layout.ts";
+import { parseMountinfo } from "../model/mountinfo.ts";
+import { FirnError } from "../model/problem.ts";
+import { findPartitions, mapPartition } from "./block.ts";
+import { exists, readBytes, readText } from "./files.ts";
+import { Mount, runDirectory } from "./mounts.ts";
+import { S, MS, isSysError, sys } from "./sys.ts";
+
+/** A mounted volume: its top level at `path`, in this process's namespace only. */
+export interface Volume extends Disposable {
+  readonly path: string;
+  readonly device: string;
+  /** True when it is the volume that the running system booted from. */
+  readonly running: boolean;
+}
+
+/** Bytes from the start of a filesystem that hold btrfs's first super block (64 KiB, 4 KiB long). */
+const SUPERBLOCK = { offset: 65_536, length: 4096 } as const;
+
+interface Source extends Partial<Disposable> {
+  device: string;
+  running: boolean;
+}
+
+/** Where the running system's root comes from. Throws E_NOT_A_VOLUME when that is no btrfs. */
+function runningSource(): Source {
+  const root = parseMountinfo(readText("/proc/self/mountinfo")).findLast(({ path }) => path === "/");
+  if (root?.type !== "btrfs") {
+    throw new FirnError(
+      "E_NOT_A_VOLUME",
+      "This system does not run from a firn volume: its root is not btrfs.",
+      "Name one: --volume DISK or --volume IMAGE.",
+    );
+  }
+  return { device: root.source, running: true };
+}
+
+function looksLikeBtrfs(path: string, start: number): boolean {
+  return readSuperblock(readBytes(path, start + SUPERBLOCK.offset, SUPERBLOCK.length)) !== undefined;
+}
+
+/** The volume's partition on a disk or image: the one named ROOT that holds btrfs, else the first with btrfs. */
+function namedSource(target: string, readonly: boolean): Source {
+  const stat = sys.stat(target, true);
+  if (stat === null) throw new FirnError("E_DISK_MISSING", `${target}: no such disk or image.`);
+  const type = stat.mode & S.IFMT;
+  if (type !== S.IFBLK && type !== S.IFREG) {
+    throw new FirnError("E_NOT_A_VOLUME", `${target} is neither a disk nor an image file.`);
+  }
+  const mapped = (start: number, bytes: number): Source => {
+    const partition = mapPartition(target, start, bytes, { readonly });
+    return { device: partition.device, running: false, [Symbol.dispose]: () => partition[Symbol.dispose]() };
+  };
+  if (looksLikeBtrfs(target, 0)) return type === S.IFBLK ? { device: target, running: false } : mapped(0, stat.size);
+  const partitions = findPartitions(target);
+  const holding = partitions.filter(({ startByte }) => looksLikeBtrfs(target, startByte));
+  const found = holding.find(({ name }) => name === "ROOT") ?? holding[0];
+  if (found !== undefined) return mapped(found.startByte, found.bytes);
+  if (partitions.some(({ name }) => name === "ROOT") && partitions.some(({ name }) => name === "EFI")) {
+    throw new FirnError(
+      "E_INSTALL_UNFINISHED",
+      `${target} has firn's partitions, but ROOT holds no filesystem: an installation stopped while it was formatting.`,
+      "Install again.",
+    );
+  }
+  throw new FirnError("E_NOT_A_VOLUME", `${target} holds no btrfs filesystem.`);
+}
+
+/** What an installation looks like once its volume has been laid out. */
+export function isVolume(path: string): boolean {
+  return exists(`${path}/${layout.snapshots}`);
+}
+
+/**
+ * Mounts a volume's top level. `target` is a disk, a partition or an image file; without it the running system's. To be
+ * called in a namespace of its own (privateMounts or isolate).
+ * Throws E_DISK_MISSING, E_NOT_A_VOLUME, E_INSTALL_UNFINISHED, E_LOOP, E_MOUNT, E_VOLUME_READONLY.
+ */
+export function openVolume(target: string | undefined, access: "read" | "write"): Volume {
+  const source = target === undefined ? runningSource() : namedSource(target, access === "read");
+  const mount = mountTop(source.device, access);
+  if (!isVolume(mount.path)) {
+    mount[Symbol.dispose]();
+    source[Symbol.dispose]?.();
+    const what = target ?? "The root filesystem";
+    throw new FirnError("E_NOT_A_VOLUME", `${what} is btrfs, but holds no /snapshots: it is not a firn volume.`);
+  }
+  return {
+    path: mount.path,
+    device: source.device,
+    running: source.running,
+    [Symbol.dispose]: () => {
+      mount[Symbol.dispose]();
+      source[Symbol.dispose]?.();
+    },
+  };
+}
+
+/** Mounts the top level of the btrfs on `device`. */
+export function mountTop(device: string, access: "read" | "write", options = ""): Mount {
+  const path = runDirectory("volume");
+  const data = `subvolid=5${options}`;
+  try {
+    return Mount.make(device, path, "btrfs", access === "read" ? MS.RDONLY | MS.NOATIME : MS.NOATIME, data);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    const { reason } = error;
+    if (access === "read" && isSysError(error, "EROFS", "EINVAL", "EIO")) {
+      // A read-only device with an unreplayed log tree: look at it as the boot loader does.
+      return Mount.make(device, path, "btrfs", MS.RDONLY | MS.NOATIME, `${data},rescue=nologreplay`);
+    }
+    if (isSysError(error, "EROFS", "EACCES")) {
+      throw new FirnError("E_VOLUME_READONLY", `${device} is read-only. Nothing was changed; it can still be read.`);
+    }
+    const hint = isSysError(error, "ENODEV") ? "Load the kernel's btrfs module: modprobe btrfs." : undefined;
+    throw new FirnError("E_MOUNT", `${device} cannot be mounted: ${reason}. Nothing was changed.`, hint);
+  }
+}

@@ -1,0 +1,36 @@
+import type { InstalledPackage } from "./database.ts";
+import { compareVersions } from "./version.ts";
+
+/** `replaced`: the same version, built again or reinstalled. */
+export type ChangeKind = "added" | "removed" | "upgraded" | "downgraded" | "replaced";
+
+/** What happened to one package. `from` is the version before, `to` the one after. */
+export interface PackageChange {
+  readonly name: string;
+  readonly kind: ChangeKind;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+type Known = Pick<InstalledPackage, "name" | "version" | "checksum">;
+
+/** What leads from one set of packages to another, sorted by name. */
+export function diffPackages(before: readonly Known[], after: readonly Known[]): PackageChange[] {
+  const old = new Map(before.map((known) => [known.name, known]));
+  const changes: PackageChange[] = [];
+  for (const { name, version, checksum } of after) {
+    const was = old.get(name);
+    old.delete(name);
+    if (was === undefined) changes.push({ name, kind: "added", to: version });
+    else if (was.version !== version || was.checksum !== checksum)
+      changes.push({ name, kind: kindOf(was.version, version), from: was.version, to: version });
+  }
+  for (const { name, version } of old.values()) changes.push({ name, kind: "removed", from: version });
+  return changes.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function kindOf(from: string, to: string): ChangeKind {
+  const order = compareVersions(from, to);
+  if (order === 0) return "replaced";
+  return order < 0 ? "upgraded" : "downgraded";
+}

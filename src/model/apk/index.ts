@@ -1,0 +1,117 @@
+/** One record of an APKINDEX. */
+export interface IndexRecord {
+  name: string;
+  version: string;
+  arch: string;
+  /** `Q1` and base64 of the SHA-1 of the package's control member. */
+  checksum: string;
+  /** Bytes of the .apk file. */
+  packageBytes: number;
+  /** Bytes. */
+  installedBytes: number;
+  depends: readonly string[];
+  provides: readonly string[];
+}
+
+function record(text: string): IndexRecord {
+  const found: IndexRecord = {
+    name: "",
+    version: "",
+    arch: "",
+    checksum: "",
+    packageBytes: 0,
+    installedBytes: 0,
+    depends: [],
+    provides: [],
+  };
+  for (const line of text.split("\n")) {
+    const value = line.slice(2);
+    if (line[1] !== ":") continue;
+    switch (line[0]) {
+      case "P":
+        found.name = value;
+        break;
+      case "V":
+        found.version = value;
+        break;
+      case "A":
+        found.arch = value;
+        break;
+      case "C":
+        found.checksum = value;
+        break;
+      case "S":
+        found.packageBytes = Number(value) || 0;
+        break;
+      case "I":
+        found.installedBytes = Number(value) || 0;
+        break;
+      case "D":
+        found.depends = value.split(" ").filter(Boolean);
+        break;
+      case "p":
+        found.provides = value.split(" ").filter(Boolean);
+        break;
+      default:
+    }
+  }
+  return found;
+}
+
+/** All records of an APKINDEX text, in its order. */
+export function parseIndex(text: string): IndexRecord[] {
+  return text
+    .split("\n\n")
+    .map((part) => record(part))
+    .filter(({ name }) => name !== "");
+}
+
+/** The records of some packages only: an index of Alpine's holds up to 25,000, of which an upgrade needs a few. */
+export function recordsNamed(text: string, names: ReadonlySet<string>): IndexRecord[] {
+  const found: IndexRecord[] = [];
+  for (let at = text.indexOf("\nP:"); at >= 0; at = text.indexOf("\nP:", at + 3)) {
+    const name = text.slice(at + 3, text.indexOf("\n", at + 3));
+    if (!names.has(name)) continue;
+    const before = text.lastIndexOf("\n\n", at);
+    const after = text.indexOf("\n\n", at);
+    found.push(record(text.slice(before < 0 ? 0 : before + 2, after < 0 ? undefined : after)));
+  }
+  return found;
+}
+
+/** The name in a dependency or provision: `musl` of `musl>=1.2`, `so:libz.so.1` of `so:libz.so.1=1.3`; without a tag. */
+export function dependencyName(dependency: string): string {
+  const end = dependency.search(/[<>=~@]/);
+  return end < 0 ? dependency : dependency.slice(0, end);
+}
+
+/** The name under which a repository holds a package. */
+export function packageFile(record: { name: string; version: string }): string {
+  return `${record.name}-${record.version}.apk`;
+}
+
+const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** The SHA-1 of a `Q1…` checksum as 40 hexadecimal digits; undefined when it is none. */
+export function checksumHex(checksum: string): string | undefined {
+  // 20 bytes are 27 letters and one sign of padding.
+  if (!/^Q1[A-Za-z0-9+/]{27}=$/.test(checksum)) return undefined;
+  let hex = "";
+  let bits = 0;
+  let width = 0;
+  for (const letter of checksum.slice(2, -1)) {
+    bits = (bits << 6) | BASE64.indexOf(letter);
+    width += 6;
+    while (width >= 4) {
+      width -= 4;
+      hex += ((bits >> width) & 15).toString(16);
+      bits &= (1 << width) - 1;
+    }
+  }
+  return hex.slice(0, 40);
+}
+
+/** The name of a package in apk's cache folder (apk-tools, src/apk_package.h: PKG_FILE_FMT and the first 4 bytes of the checksum). */
+export function cacheFile(record: { name: string; version: string; checksum: string }): string {
+  return `${record.name}-${record.version}.${(checksumHex(record.checksum) ?? "").slice(0, 8)}.apk`;
+}

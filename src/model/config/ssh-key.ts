@@ -1,0 +1,72 @@
+import { bad, good, quoted, type Parsed } from "./result.ts";
+
+/** Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates). */
+const KEY_TYPES = [
+  "ssh-ed25519",
+  "ssh-rsa",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "sk-ssh-ed25519@openssh.com",
+  "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
+const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** RFC 4648 base64 with its padding, or undefined. (QuickJS has neither atob nor Buffer.) */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
+  let written = 0;
+  for (let at = 0; at < text.length; at += 4) {
+    let group = 0;
+    for (let i = 0; i < 4; i++) group = (group << 6) | Math.max(0, BASE64.indexOf(text[at + i]!)); // "=" counts as 0
+    for (let shift = 16; shift >= 0 && written < bytes.length; shift -= 8) bytes[written++] = (group >> shift) & 0xff;
+  }
+  return bytes;
+}
+
+/** The length-prefixed fields of a key blob (RFC 4251 section 5), or undefined when it ends early or has a rest. */
+function fields(blob: Uint8Array): Uint8Array[] | undefined {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  const found: Uint8Array[] = [];
+  let at = 0;
+  while (at < blob.length) {
+    if (at + 4 > blob.length) return undefined;
+    const end = at + 4 + view.getUint32(at);
+    if (end > blob.length) return undefined;
+    found.push(blob.subarray(at + 4, end));
+    at = end;
+  }
+  return found;
+}
+
+/**
+ * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of the type
+ * that the line names, so that a line cut by a paste is found here and not at the first login.
+ */
+export function parseSshKey(text: string): Parsed<string> {
+  const line = text.trim();
+  const hint = 'Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".';
+  if (line === "") return bad("is empty.", hint);
+  if (line.includes("PRIVATE KEY")) return bad("is a private key, which must stay where it is.", hint);
+  if (/^https?:\/\//.test(line)) return bad(`${quoted(line)} is an address, not a key.`, hint);
+  if (/[\p{Cc}]/u.test(line.replaceAll("\t", " ")))
+    return bad("has more than one line.", `${hint} Repeat for more keys.`);
+  const [type = "", body = ""] = line.split(/[ \t]+/);
+  if (type === "ssh-dss")
+    return bad("is a DSA key, which OpenSSH no longer accepts.", "Make one with `ssh-keygen -t ed25519`.");
+  if (!KEY_TYPES.includes(type)) return bad(`begins with ${quoted(type)}, which is no type of key.`, hint);
+  if (body === "") return bad("has a type but no key.", hint);
+  const blob = decodeBase64(body);
+  if (blob === undefined) return bad("is damaged: its second word is not base64.", hint);
+  const parts = fields(blob);
+  if (parts === undefined) return bad("is damaged: the key is cut off, or something follows it.", hint);
+  const inner = String.fromCharCode(...(parts[0] ?? []).slice(0, 64));
+  if (inner !== type) return bad(`says ${quoted(type)} but holds ${quoted(inner)}.`, hint);
+  // ed25519: type, key; rsa: type, exponent, modulus; ecdsa: type, curve, point; sk-: one more, the application.
+  const wanted = (type.includes("ed25519") ? 2 : 3) + (type.startsWith("sk-") ? 1 : 0);
+  if (parts.length !== wanted) return bad("is damaged: a part of the key is missing.", hint);
+  return good(line);
+}

@@ -1,0 +1,94 @@
+import { generationOfSubvolume, layout } from "./layout.ts";
+
+/** The word in the template that stands for `/snapshots/<id>`. */
+export const PLACEHOLDER = "CURRENT_SNAPSHOTS_PATH";
+
+export interface FstabEntry {
+  device: string;
+  path: string;
+  type: string;
+  options: string[];
+}
+
+export interface TemplateWish {
+  /** UUID of the btrfs filesystem. */
+  rootUuid: string;
+  swapUuid?: string;
+  /** btrfs's mount option without `compress=`; "none" leaves it out. */
+  compression: string;
+  /** Name of the commons (`@var@log`) and path (`/var/log`), parents first. */
+  commons: readonly { name: string; path: string }[];
+}
+
+/** The fstab template. Pass numbers are 0: btrfs has no fsck at boot. */
+export function renderTemplate(wish: TemplateWish): string {
+  const device = `UUID=${wish.rootUuid}`;
+  const compress = wish.compression === "none" ? "" : `,compress=${wish.compression}`;
+  const rows = [
+    [device, "/", "btrfs", `subvol=${PLACEHOLDER}/@,ro,noatime${compress}`],
+    ...wish.commons.map(({ name, path }) => [device, path, "btrfs", commonsOptions(name, compress)]),
+    ["tmpfs", "/tmp", "tmpfs", "mode=1777,nosuid,nodev"],
+    ...(wish.swapUuid === undefined ? [] : [[`UUID=${wish.swapUuid}`, "none", "swap", "sw"]]),
+  ];
+  return `# The template of every generation's /etc/fstab. ${PLACEHOLDER} stands for /snapshots/<id>.\n${rows
+    .map((row) => `${row.join("\t")}\t0 0\n`)
+    .join("")}`;
+}
+
+function commonsOptions(name: string, compress: string): string {
+  return `subvol=/${layout.common(name)},rw,noatime${compress}`;
+}
+
+/** The generation's own fstab. */
+export function renderFstab(template: string, id: string): string {
+  return template.replaceAll(PLACEHOLDER, `/snapshots/${id}`);
+}
+
+/** The template behind a generation's fstab: for volumes whose template was lost or never made. */
+export function templateFromFstab(fstab: string): string {
+  return fstab.replace(/\/?snapshots\/[^/\s]+(?=\/@)/g, PLACEHOLDER);
+}
+
+export function parseFstab(text: string): FstabEntry[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => {
+      const [device = "", path = "", type = "", options = ""] = line.split(/\s+/);
+      return { device, path, type, options: options.split(",") };
+    });
+}
+
+/** The commons that an fstab or its template mounts, parents first. */
+export function commonsOf(text: string): { name: string; path: string }[] {
+  return parseFstab(text)
+    .flatMap(({ path, options }) => {
+      const name = options.map((option) => /^subvol=\/?commons\/(.+)$/.exec(option)?.[1]).find((found) => found !== undefined);
+      return name === undefined ? [] : [{ name, path }];
+    })
+    .sort((a, b) => a.path.split("/").length - b.path.split("/").length);
+}
+
+/** The template with one more commons, spelled like those it has. */
+export function addCommons(template: string, name: string, path: string, rootUuid: string): string {
+  const like = parseFstab(template).find(({ options }) => options.some((option) => /^subvol=\/?commons\//.test(option)));
+  const device = like?.device ?? `UUID=${rootUuid}`;
+  const options = like?.options.map((option) => (option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option));
+  const row = [device, path, "btrfs", options?.join(",") ?? commonsOptions(name, "")];
+  return `${template.replace(/\n*$/, "\n")}${row.join("\t")}\t0 0\n`;
+}
+
+export function removeCommons(template: string, path: string): string {
+  return template
+    .split("\n")
+    .filter((line) => line.trim().startsWith("#") || line.trim().split(/\s+/)[1] !== path)
+    .join("\n");
+}
+
+/** The generation that an fstab mounts as its root. */
+export function rootGeneration(fstab: string): string | undefined {
+  const root = parseFstab(fstab).find(({ path }) => path === "/");
+  const subvolume = root?.options.find((option) => option.startsWith("subvol="));
+  return subvolume === undefined ? undefined : generationOfSubvolume(subvolume.slice("subvol=".length));
+}

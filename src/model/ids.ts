@@ -1,0 +1,44 @@
+/** A generation's name: UTC time and eight random letters, `20210411212549sdBXyLxg`. Only parsers mint it. */
+export type GenerationId = string & { readonly brand: "GenerationId" };
+/** A link set's name, of the same shape. */
+export type LinkSetId = string & { readonly brand: "LinkSetId" };
+
+/** What rEFInd's btrfs driver can look up: ASCII, no spaces. Names made by hand need not carry a time. */
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+const DRAFT = ".draft";
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/** The id in a directory name, or undefined when it is none (a draft, a hidden file, a name that cannot boot). */
+export function parseGenerationId(name: string): GenerationId | undefined {
+  return NAME.test(name) && !name.endsWith(DRAFT) && name.length <= 200 ? (name as GenerationId) : undefined;
+}
+
+export function parseLinkSetId(name: string): LinkSetId | undefined {
+  return NAME.test(name) ? (name as LinkSetId) : undefined;
+}
+
+export function draftName(id: GenerationId): string {
+  return id + DRAFT;
+}
+
+/** The id of the draft with this directory name, or undefined when it is no draft. */
+export function draftId(name: string): GenerationId | undefined {
+  return name.endsWith(DRAFT) ? parseGenerationId(name.slice(0, -DRAFT.length)) : undefined;
+}
+
+/** A new name. `now` in milliseconds since the epoch; `random` holds at least 8 bytes. */
+export function mintId(now: number, random: Uint8Array): string {
+  const time = new Date(now).toISOString().slice(0, 19).replace(/[^0-9]/g, "");
+  // 256 is no multiple of 52, so the first letters are a little likelier: harmless in a name.
+  const letters = [...random.subarray(0, 8)].map((byte) => LETTERS[byte % LETTERS.length]);
+  return time + letters.join("");
+}
+
+/** Milliseconds since the epoch from the id's first 14 digits, or undefined for a name made by hand. */
+export function timeOfId(id: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(id);
+  if (!match) return undefined;
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
+  const time = Date.UTC(year, month - 1, day, hour, minute, second);
+  return Number.isNaN(time) ? undefined : time;
+}

@@ -1,0 +1,81 @@
+import { filesOf } from "./apk/database.ts";
+
+/** A running process and the files it has mapped, its program included. */
+export interface RunningProcess {
+  pid: number;
+  parent: number;
+  name: string;
+  files: readonly string[];
+}
+
+export type Action = "nothing" | "restart-services" | "reboot";
+
+export interface Impact {
+  action: Action;
+  /** Services, or programs outside any, that run files which the next generation changes. */
+  services: readonly { name: string; files: readonly string[] }[];
+  reasons: readonly string[];
+}
+
+/** Packages whose change reaches every process or the kernel itself. */
+function needsReboot(changedPackages: readonly string[]): string[] {
+  return changedPackages.filter((name) => /^linux-(?!headers|pam|firmware)/.test(name) || name === "musl" || name === "openrc");
+}
+
+/** The service that a process belongs to: its own, or that of the nearest ancestor that has one. */
+export function serviceOf(
+  pid: number,
+  parents: ReadonlyMap<number, number>,
+  services: ReadonlyMap<number, string>,
+): string | undefined {
+  for (let at: number | undefined = pid; at !== undefined && at > 1; at = parents.get(at)) {
+    const service = services.get(at);
+    if (service !== undefined) return service;
+  }
+  return undefined;
+}
+
+/**
+ * What the next generation's changes ask of the running system. `changedFiles`: absolute paths that it changes or removes;
+ * `services`: the service by the pid that its supervisor wrote down.
+ */
+export function impactOf(
+  changedPackages: readonly string[],
+  changedFiles: ReadonlySet<string>,
+  processes: readonly RunningProcess[],
+  services: ReadonlyMap<number, string>,
+): Impact {
+  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+  const using = new Map<string, Set<string>>();
+  for (const { pid, name, files } of processes) {
+    const changed = files.filter((file) => changedFiles.has(file));
+    if (changed.length === 0) continue;
+    const service = pid === 1 ? "init" : (serviceOf(pid, parents, services) ?? name);
+    using.set(service, new Set([...(using.get(service) ?? []), ...changed]));
+  }
+  const reboot = needsReboot(changedPackages);
+  const reasons = [
+    ...(reboot.length === 0 ? [] : [`${reboot.join(", ")} changed`]),
+    ...(using.has("init") ? ["init uses changed files"] : []),
+  ];
+  const list = [...using].map(([name, files]) => ({ name, files: [...files].sort() })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const action = reasons.length > 0 ? "reboot" : list.length > 0 ? "restart-services" : "nothing";
+  return { action, services: list, reasons };
+}
+
+/** The regular files in /proc/PID/maps, without repeats. */
+export function mappedFiles(maps: string): string[] {
+  const files = new Set<string>();
+  for (const line of maps.split("\n")) {
+    const at = line.indexOf("/");
+    if (at >= 0) files.add(line.slice(at).replace(/ \(deleted\)$/, ""));
+  }
+  return [...files];
+}
+
+/** Absolute paths of the files in these packages that the second database lacks or has with another content. */
+export function changedFiles(before: string, after: string, names: ReadonlySet<string>): Set<string> {
+  const kept = new Map([...filesOf(after, names).values()].flat().map(({ path, hash }) => [path, hash]));
+  const gone = [...filesOf(before, names).values()].flat().filter(({ path, hash }) => kept.get(path) !== hash);
+  return new Set(gone.map(({ path }) => `/${path.replace(/^\//, "")}`));
+}

@@ -1,0 +1,41 @@
+import { draftName, type GenerationId, type LinkSetId } from "./ids.ts";
+
+/** Where things are on a volume, relative to its top level. The format of the design, and of the wiki page. */
+export const layout = {
+  fstab: "fstab",
+  current: "current",
+  next: "next",
+  nextCurrent: "next/current",
+  links: "links",
+  snapshots: "snapshots",
+  commons: "commons",
+  trial: "trial",
+  linkSet: (id: LinkSetId) => `links/${id}`,
+  generation: (id: GenerationId) => `snapshots/${id}`,
+  draft: (id: GenerationId) => `snapshots/${draftName(id)}`,
+  common: (name: string) => `commons/${name}`,
+} as const;
+
+/** The root subvolume's name inside a generation. */
+export const ROOT = "@";
+export const METADATA = "generation.json";
+
+/** What `current` points at. */
+export function currentTarget(id: LinkSetId): string {
+  return `./links/${id}`;
+}
+
+/** What a slot points at, seen from its link set. */
+export function slotTarget(id: GenerationId): string {
+  return `../../snapshots/${id}`;
+}
+
+/** The last part of a symlink's target: `../../snapshots/X` and `/snapshots/X/` both give `X`. */
+export function targetName(target: string): string {
+  return target.replace(/\/+$/, "").split("/").at(-1) ?? "";
+}
+
+/** The generation in a subvolume path of mountinfo or fstab, `/snapshots/X/@`. */
+export function generationOfSubvolume(path: string): string | undefined {
+  return /^\/?snapshots\/([^/]+)\/@/.exec(path)?.[1];
+}

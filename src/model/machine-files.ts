@@ -1,0 +1,105 @@
+import type { MachineConfig } from "./config/machine.ts";
+import type { Runlevel } from "./config/services.ts";
+
+/** /etc/network/interfaces, as setup-interfaces writes it: loopback, then each interface. */
+export function renderInterfaces({ interfaces, dns }: MachineConfig["network"]): string {
+  const blocks = interfaces.map(({ name, method, addresses, gateways }) => {
+    if (method === "dhcp") return `auto ${name}\niface ${name} inet dhcp\n`;
+    const families = [
+      ["inet", (text: string) => !text.includes(":")],
+      ["inet6", (text: string) => text.includes(":")],
+    ] as const;
+    const stanzas = families.flatMap(([family, ours]) => {
+      const own = addresses.filter(ours);
+      if (own.length === 0) return [];
+      const gateway = gateways.filter(ours).map((address) => `\tgateway ${address}\n`);
+      return [`iface ${name} ${family} static\n${own.map((address) => `\taddress ${address}\n`).join("")}${gateway.join("")}`];
+    });
+    return `auto ${name}\n${stanzas.join("")}`;
+  });
+  const comment = dns.length > 0 ? "# Name servers: /etc/resolv.conf.static\n" : "";
+  return ["auto lo\niface lo inet loopback\n", ...blocks].join("\n") + comment;
+}
+
+export function renderResolver({ dns, search }: MachineConfig["network"]): string {
+  return [...(search.length > 0 ? [`search ${search.join(" ")}`] : []), ...dns.map((server) => `nameserver ${server}`)]
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+export function renderHosts(hostname: string): string {
+  const [short = hostname] = hostname.split(".");
+  const names = short === hostname ? hostname : `${hostname} ${short}`;
+  return `127.0.0.1\t${names} localhost.localdomain localhost\n::1\t\tlocalhost localhost.localdomain\n`;
+}
+
+/** setup-disk's features for a btrfs root, and what a disk may sit behind. */
+const FEATURES = "ata base ide scsi usb virtio btrfs nvme mmc";
+
+export function renderMkinitfsConf(keymap: boolean): string {
+  return `features="${FEATURES}${keymap ? " keymap" : ""}"\n`;
+}
+
+/** inittab with a login on the serial console, like setup-alpine's: an entry that is there already is uncommented. */
+export function withSerialLogin(inittab: string, { port, speed }: { port: string; speed: number }): string {
+  const entry = `${port}::respawn:/sbin/getty -L ${speed} ${port} vt100`;
+  const others = inittab.split("\n").filter((line) => !new RegExp(`^#?\\s*${port}::`).test(line));
+  return `${others.join("\n").replace(/\n*$/, "\n")}${entry}\n`;
+}
+
+/**
+ * The services of a server set up by setup-alpine, less those that cannot do their work on a read-only root: `savecache` (writes
+ * /lib/rc/cache), `firstboot`, `modloop`. Only those whose init script is there are enabled.
+ */
+const services: Readonly<Record<Runlevel, readonly string[]>> = {
+  sysinit: ["devfs", "dmesg", "mdev", "hwdrivers"],
+  boot: ["modules", "hwclock", "swap", "hostname", "sysctl", "bootmisc", "syslog", "seedrng", "networking", "loadkmap"],
+  default: ["crond", "acpid", "sshd", "chronyd", "openntpd", "dhcpcd", "firn"],
+  shutdown: ["killprocs", "mount-ro"],
+};
+
+/** Services that need to be asked for, because their script being there does not mean that they are wanted. */
+const onlyWith: Readonly<Record<string, (config: MachineConfig) => boolean>> = {
+  loadkmap: ({ identity }) => identity.keymap !== undefined,
+  swap: () => true,
+  dhcpcd: () => false,
+};
+
+/** The services to enable in each runlevel: Alpine's usual ones and those of the configuration. */
+export function wantedServices(config: MachineConfig): Record<Runlevel, string[]> {
+  const level = (name: Runlevel): string[] => {
+    const usual = services[name].filter((service) => onlyWith[service]?.(config) ?? true);
+    const { add, remove } = config.services[name];
+    return [...new Set([...usual, ...add])].filter((service) => !remove.includes(service));
+  };
+  return { sysinit: level("sysinit"), boot: level("boot"), default: level("default"), shutdown: level("shutdown") };
+}
+
+/** Replaces the password field of an account in /etc/shadow. */
+export function withPassword(shadow: string, user: string, field: string): string {
+  return shadow
+    .split("\n")
+    .map((line) => {
+      const fields = line.split(":");
+      if (fields[0] !== user) return line;
+      return [fields[0], field, ...fields.slice(2)].join(":");
+    })
+    .join("\n");
+}
+
+/** A user's ids and home from /etc/passwd. */
+export function accountOf(passwd: string, user: string): { uid: number; gid: number; home: string } | undefined {
+  const fields = passwd
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find(([name]) => name === user);
+  if (fields === undefined) return undefined;
+  return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5] ?? "/" };
+}
+
+/** A setting of a shell-style file (`KEY="value"`): replaced, uncommented or added. */
+export function withSetting(text: string, key: string, value: string): string {
+  const line = `${key}="${value}"`;
+  const pattern = new RegExp(`^#?\\s*${key}=.*$`, "m");
+  return pattern.test(text) ? text.replace(pattern, () => line) : `${text.replace(/\n*$/, (end) => (text === "" ? "" : end || "\n"))}${line}\n`;
+}

@@ -1,0 +1,87 @@
+/**
+ * What can stop firn, each with a stable code and an exit code of its own. 0 is success, 1 an unexpected failure,
+ * 2 a wrong command line, 130 an interruption (128 + SIGINT).
+ */
+export const exitCodes = {
+  E_INTERNAL: 70,
+  E_USAGE: 2,
+  E_INTERRUPTED: 130,
+  E_NOT_ROOT: 10,
+  E_CONFIG_SYNTAX: 11,
+  E_CONFIG_KEY: 12,
+  E_CONFIG_VALUE: 13,
+  E_CONFIG_FILE: 14,
+  E_DISK_MISSING: 20,
+  E_DISK_PARTITION: 21,
+  E_DISK_BUSY: 22,
+  E_DISK_SMALL: 23,
+  E_DISK_FULL_OF_DATA: 24,
+  E_IMAGE_EXISTS: 25,
+  E_IMAGE_SPACE: 26,
+  E_LOOP: 27,
+  E_CONFIRM: 28,
+  E_PROGRAM_MISSING: 30,
+  E_PROGRAM_FAILED: 31,
+  E_MIRROR: 32,
+  E_MIRROR_STALE: 33,
+  E_SIGNATURE: 34,
+  E_PACKAGE_MISSING: 35,
+  E_PACKAGE_SCRIPT: 36,
+  E_PACKAGE_CONFLICT: 37,
+  E_BOOT_FILES: 38,
+  E_BOOT_LOADER: 39,
+  E_TIMEZONE: 40,
+  E_KEYMAP: 41,
+  E_COMMONS: 42,
+  E_ARCH: 43,
+  E_NOT_A_VOLUME: 50,
+  E_VOLUME_READONLY: 51,
+  E_INSTALL_UNFINISHED: 52,
+  E_GENERATION_MISSING: 53,
+  E_GENERATION_AMBIGUOUS: 54,
+  E_GENERATION_KEPT: 55,
+  E_LOCKED: 56,
+  E_NO_SPACE: 57,
+  E_COMMAND: 58,
+  E_FILE: 59,
+  E_MOUNT: 60,
+} as const;
+
+export type ProblemCode = keyof typeof exitCodes;
+
+/** What stopped (`message`, with what still works), and what to do next (`hint`). */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** An expected refusal, as a value. */
+export interface Refusal {
+  readonly kind: "refusal";
+  readonly problem: Problem;
+}
+
+export function refuse(code: ProblemCode, message: string, hint?: string): Refusal {
+  return { kind: "refusal", problem: hint === undefined ? { code, message } : { code, message, hint } };
+}
+
+export function isRefusal(value: unknown): value is Refusal {
+  return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "refusal";
+}
+
+/** A broken world: thrown by host/ and apply/, printed by main.ts alone. */
+export class FirnError extends Error {
+  readonly problem: Problem;
+  constructor(code: ProblemCode, message: string, hint?: string) {
+    super(message);
+    this.problem = hint === undefined ? { code, message } : { code, message, hint };
+  }
+}
+
+/** The value, or the refusal thrown as an error: where the caller has nothing left to decide. */
+export function orThrow<T>(value: T | Refusal): T {
+  if (!isRefusal(value)) return value;
+  const { code, message, hint } = value.problem;
+  throw new FirnError(code, message, hint);
+}

@@ -1,0 +1,50 @@
+import type { GenerationRecord } from "./generation.ts";
+import { timeOfId, type GenerationId, type LinkSetId } from "./ids.ts";
+
+export interface Generation {
+  id: GenerationId;
+  record: GenerationRecord;
+  /** Its subvolume `@` is there. */
+  complete: boolean;
+}
+
+/** A volume as it was found: plain data, made by host/inspect.ts. */
+export interface VolumeState {
+  uuid: string;
+  /** In force; undefined where `current` is missing or dangles. */
+  linkSet: LinkSetId | undefined;
+  /** What the slots of `current` name, in order; a slot that does not resolve is left out. */
+  slots: readonly GenerationId[];
+  /** How many slots the boot menu has. */
+  slotCount: number;
+  /** Oldest first. */
+  generations: readonly Generation[];
+  drafts: readonly string[];
+  /** Link sets other than the one in force. */
+  oldLinkSets: readonly LinkSetId[];
+  /** The generation that runs now, when the volume is the running system's. */
+  booted: GenerationId | undefined;
+  trial: GenerationId | undefined;
+  /** Names of the subvolumes under commons/, `@var@log` … */
+  commons: readonly string[];
+  template: string | undefined;
+  space: { total: number; used: number; free: number };
+  /** The step at which an installation stopped, or undefined when none is unfinished. */
+  unfinished: string | undefined;
+}
+
+/** Milliseconds since the epoch: from the record, else from the id, else 0. */
+export function createdAt(generation: Generation): number {
+  const recorded = generation.record.created === undefined ? Number.NaN : Date.parse(generation.record.created);
+  return Number.isNaN(recorded) ? (timeOfId(generation.id) ?? 0) : recorded;
+}
+
+/** The default before the one that is default now: slot 1, unless all slots are alike. */
+export function previous(state: VolumeState): GenerationId | undefined {
+  return state.slots.find((id) => id !== state.slots[0]);
+}
+
+/** The newest generation with a good verdict. */
+export function lastKnownGood(state: VolumeState): GenerationId | undefined {
+  return state.generations.findLast(({ record }) => record.verdict === "good")?.id;
+}

@@ -1,0 +1,19 @@
+import type { GenerationId } from "../model/ids.ts";
+import { refuse, type Refusal } from "../model/problem.ts";
+import { rotate } from "../model/slots.ts";
+import { previous, type VolumeState } from "../model/state.ts";
+
+export interface SwitchStep {
+  kind: "commit";
+  slots: readonly GenerationId[];
+}
+
+/** Makes a generation slot 0: no step when it already is. `target` undefined means the previous default. */
+export function planSwitch(state: VolumeState, target: GenerationId | undefined): SwitchStep[] | Refusal {
+  const chosen = target ?? previous(state);
+  if (chosen === undefined) {
+    return refuse("E_GENERATION_MISSING", "There is no previous generation to go back to. Nothing was changed.", "`firn list` shows what there is.");
+  }
+  if (state.slots[0] === chosen) return [];
+  return [{ kind: "commit", slots: rotate(state.slots, chosen, Math.max(state.slotCount, 1)) }];
+}

@@ -1,0 +1,29 @@
+import { systemFailure } from "../host/failure.ts";
+import { exit, print, say } from "../host/terminal.ts";
+import { FirnError, exitCodes, type Problem } from "../model/problem.ts";
+import { problemJson, problemText } from "./report.ts";
+import type { Result } from "./result.ts";
+
+/** What a thrown thing means to a user. Only what nobody foresaw is E_INTERNAL. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof FirnError) return error.problem;
+  const failure = systemFailure(error);
+  if (failure !== undefined) return failure;
+  const words = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
+  return { code: "E_INTERNAL", message: words, hint: "This is a defect of firn. What boots was not touched." };
+}
+
+/** Runs a command, prints its answer or its problem, and ends the process. The one place that prints an error. */
+export function finish(flags: { json?: unknown }, command: () => Result): void {
+  const json = flags.json === true;
+  try {
+    const { data, lines, exit: code = 0 } = command();
+    print(json ? `${JSON.stringify(data)}\n` : lines.map((line) => `${line}\n`).join(""));
+    exit(code);
+  } catch (error) {
+    const problem = problemOf(error);
+    if (json) print(problemJson(problem));
+    else say(problemText(problem));
+    exit(exitCodes[problem.code]);
+  }
+}

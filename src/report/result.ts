@@ -1,0 +1,19 @@
+/** What a command answers: `data` for --json, `lines` for a person. */
+export interface Result {
+  data: unknown;
+  lines: readonly string[];
+  /** Exit code; 0 unless said. */
+  exit?: number;
+}
+
+/** Columns padded to their widest cell, two spaces apart. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

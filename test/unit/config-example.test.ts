@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parse } from "smol-toml";
+import { knownKeys } from "../../src/model/config/document.ts";
+import { exampleFirnToml, exampleToml } from "../../src/model/config/example.ts";
+import { defaultFirnConfig, firnSchema, parseFirnToml } from "../../src/model/config/firn.ts";
+import { mergeFlags } from "../../src/model/config/flags.ts";
+import { jsonSchema } from "../../src/model/config/json-schema.ts";
+import { parseMachineToml } from "../../src/model/config/machine.ts";
+import { machineSchema } from "../../src/model/config/schema.ts";
+
+/** The example with every commented key in force; where a key is then there twice, the commented one stands. */
+function uncommented(toml: string): string {
+  const code = /^# (\[\[?[a-z.]+\]\]?|[a-z-]+ = .*)$/;
+  const lines = toml.split("\n").map((line) => code.exec(line)?.[1] ?? line);
+  const kept: string[] = [];
+  let seen = new Map<string, number>();
+  for (const line of lines) {
+    if (line.startsWith("[")) seen = new Map();
+    const key = /^([a-z-]+) = /.exec(line)?.[1];
+    const earlier = key === undefined ? undefined : seen.get(key);
+    if (earlier !== undefined) kept[earlier] = "";
+    if (key !== undefined) seen.set(key, kept.length);
+    kept.push(line);
+  }
+  return kept.join("\n");
+}
+
+/** Dotted keys of a parsed file, without the indexes of lists. */
+function keysOf(value: unknown, prefix = ""): string[] {
+  if (Array.isArray(value)) return value.flatMap((one) => keysOf(one, prefix));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const path = prefix === "" ? key : `${prefix}.${key}`;
+    return [path, ...keysOf(inner, path)];
+  });
+}
+
+test("the example as it stands says the defaults", () => {
+  const file = parseMachineToml(exampleToml(), "example");
+  assert.ok(file.ok, JSON.stringify(file));
+  assert.deepEqual(mergeFlags(file.value, {}), mergeFlags({}, {}));
+  assert.deepEqual(parseFirnToml(exampleFirnToml()), { ok: true, value: defaultFirnConfig() });
+});
+
+test("the example shows every key that there is, and each example is valid", () => {
+  const full = uncommented(exampleToml()).replace(/^locked = true$/m, "locked = false");
+  const parsed = parseMachineToml(full, "example");
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  assert.ok(mergeFlags(parsed.value, {}).ok);
+  assert.deepEqual(new Set(keysOf(parse(full))), new Set(knownKeys(machineSchema())));
+  const firn = uncommented(exampleFirnToml());
+  assert.ok(parseFirnToml(firn).ok);
+  assert.deepEqual(new Set(keysOf(parse(firn))), new Set(knownKeys(firnSchema())));
+});
+
+/** Dotted keys of a JSON schema. */
+function schemaKeys(schema: Record<string, unknown>, prefix = ""): string[] {
+  if (schema["items"] !== undefined) return schemaKeys(schema["items"] as Record<string, unknown>, prefix);
+  const properties = (schema["properties"] ?? {}) as Record<string, Record<string, unknown>>;
+  return Object.entries(properties).flatMap(([key, inner]) => {
+    const path = prefix === "" ? key : `${prefix}.${key}`;
+    return [path, ...schemaKeys(inner, path)];
+  });
+}
+
+test("the JSON schema knows every key, closes every table and describes every value", () => {
+  for (const [of, schema] of [
+    ["machine", machineSchema()],
+    ["firn", firnSchema()],
+  ] as const) {
+    const json = jsonSchema(of);
+    assert.equal(json["title"], `${of}.toml`);
+    assert.deepEqual(new Set(schemaKeys(json)), new Set(knownKeys(schema)));
+    const visit = (node: Record<string, unknown>, path: string): void => {
+      if (node["type"] === "object") assert.equal(node["additionalProperties"], false, path);
+      for (const [key, inner] of Object.entries(
+        (node["properties"] ?? {}) as Record<string, Record<string, unknown>>,
+      )) {
+        visit(inner, `${path}.${key}`);
+        const container = "properties" in inner || "properties" in ((inner["items"] ?? {}) as object);
+        assert.ok(container || "enum" in inner || typeof inner["description"] === "string", `${path}.${key}`);
+      }
+      if (node["items"] !== undefined) visit(node["items"] as Record<string, unknown>, `${path}[]`);
+    };
+    visit(json, of);
+  }
+  const disk = (jsonSchema()["properties"] as Record<string, Record<string, Record<string, unknown>>>)["disk"]!;
+  assert.deepEqual(disk["properties"]!["slots"], {
+    type: "integer",
+    minimum: 1,
+    maximum: 16,
+    description: "Entries of the boot menu. Default: 4.",
+  });
+});

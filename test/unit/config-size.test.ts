@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { formatSize, parseDays, parseSize, parseSpace, spaceIn } from "../../src/model/config/size.ts";
+
+test("sizes are read as mkfs reads them, in 1024s", () => {
+  const table: [string, number][] = [
+    ["0", 0],
+    ["512", 512],
+    ["512B", 512],
+    ["4K", 4096],
+    ["200M", 209_715_200],
+    ["200 MiB", 209_715_200],
+    ["1.5G", 1_610_612_736],
+    ["4g", 4_294_967_296],
+    ["2TiB", 2 ** 41],
+    [" 1G ", 2 ** 30],
+  ];
+  for (const [text, bytes] of table) assert.deepEqual(parseSize(text), { ok: true, value: bytes }, text);
+});
+
+test("what is no size is refused by name", () => {
+  const table: [string, string][] = [
+    ["", '"" is not a size.'],
+    ["big", '"big" is not a size.'],
+    ["-1G", '"-1G" is not a size.'],
+    ["4X", '"4X" is not a size.'],
+    ["4iB", '"4iB" is not a size.'],
+    ["1.5", '"1.5" is not a whole number of bytes.'],
+    ["4GB", '"4GB" is ambiguous: GB counts in 1000s or in 1024s.'],
+    ["99999P", '"99999P" is larger than any disk.'],
+  ];
+  for (const [text, message] of table) {
+    const hint = "Write for example 4G, 200M or 1.5GiB; the units count in 1024s.";
+    assert.deepEqual(parseSize(text), { ok: false, message, hint }, text);
+  }
+});
+
+test("a size is printed shortly, and read back as the same number", () => {
+  const table: [number, string][] = [
+    [0, "0"],
+    [1000, "1000"],
+    [1024, "1K"],
+    [2 ** 32, "4G"],
+    [1.5 * 2 ** 30, "1.5G"],
+    [209_715_200, "200M"],
+    [2 ** 30 + 1, "1073741825"],
+  ];
+  for (const [bytes, text] of table) assert.equal(formatSize(bytes), text);
+  const bytes = fc.oneof(
+    fc.maxSafeNat(),
+    fc
+      .tuple(fc.nat(5000), fc.constantFrom(1024, 2 ** 20, 2 ** 30, 2 ** 40))
+      .map(([n, unit]) => Math.round((n / 10) * unit)),
+  );
+  fc.assert(
+    fc.property(bytes, (size) => {
+      assert.deepEqual(parseSize(formatSize(size)), { ok: true, value: size });
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("time spans are days", () => {
+  assert.deepEqual(parseDays("30d"), { ok: true, value: 30 });
+  assert.deepEqual(parseDays("30"), { ok: true, value: 30 });
+  assert.deepEqual(parseDays("4w"), { ok: true, value: 28 });
+  assert.deepEqual(parseDays("1y"), { ok: true, value: 365 });
+  for (const text of ["", "d", "3h", "-1d", "1.5d"]) assert.ok(!parseDays(text).ok, text);
+});
+
+test("free space is a size or a share of the volume", () => {
+  assert.deepEqual(parseSpace("2G"), { ok: true, value: { bytes: 2 ** 31 } });
+  assert.deepEqual(parseSpace("10%"), { ok: true, value: { percent: 10 } });
+  assert.deepEqual(parseSpace("95%"), {
+    ok: false,
+    message: '"95%" leaves no room to work in.',
+    hint: "Keep at most 90% of the volume free.",
+  });
+  assert.ok(!parseSpace("ten").ok);
+  assert.equal(spaceIn({ percent: 10 }, 1001), 101);
+  assert.equal(spaceIn({ bytes: 5 }, 1001), 5);
+});

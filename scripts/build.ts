@@ -1,6 +1,6 @@
 /** `npm run build`: TypeScript → one bundle → QuickJS bytecode → dist/firn, static with musl. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -55,8 +55,11 @@ export async function buildFirn(entry = join(root, "src/main.ts"), output = join
       ],
       { stdio: "inherit" },
     );
-    execFileSync("cp", [binary, `${output}.new`]);
-    renameSync(`${output}.new`, output);
+    // Beside the output, under a name of its own: two builds at once must not meet, and a running firn keeps its file.
+    const beside = mkdtempSync(`${output}.`);
+    copyFileSync(binary, join(beside, "firn"));
+    renameSync(join(beside, "firn"), output);
+    rmSync(beside, { recursive: true });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

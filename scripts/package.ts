@@ -27,7 +27,7 @@ import { commandTree, type Tree } from "./completions/tree.ts";
 import { zshCompletion } from "./completions/zsh.ts";
 
 const root = dirname(import.meta.dirname);
-const cache = process.env["FIRN_CACHE"] ?? join(root, ".cache");
+const cacheFolder = (): string => process.env["FIRN_CACHE"] ?? join(root, ".cache");
 const ARCH = "x86_64";
 
 export interface PackageOptions {
@@ -133,6 +133,7 @@ const DEVELOPMENT_KEY = /^firn-dev@localhost-[0-9a-f]{8}\.rsa$/;
  * several. When two processes make one at once, the first to rename its folder wins.
  */
 function developmentKey(): string {
+  const cache = cacheFolder();
   const folder = join(cache, "keys");
   const known = () => (existsSync(folder) ? readdirSync(folder).find((name) => DEVELOPMENT_KEY.test(name)) : undefined);
   if (known() === undefined) {
@@ -196,7 +197,7 @@ export async function buildPackages(options: PackageOptions = {}): Promise<Packa
   const version = `${plain}-r0`;
   const sourceDate = Number(process.env["SOURCE_DATE_EPOCH"] ?? 0);
   const all = specs(version, binary, await commandTree());
-  const made = join(cache, "packages", digest(all, signer, sourceDate));
+  const made = join(cacheFolder(), "packages", digest(all, signer, sourceDate));
   if (!existsSync(made)) {
     mkdirSync(dirname(made), { recursive: true });
     prune(dirname(made));

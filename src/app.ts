@@ -1,4 +1,11 @@
-import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, type CommandContext } from "@stricli/core";
+import {
+  buildApplication,
+  buildCommand,
+  buildRouteMap,
+  type Application,
+  type Command,
+  type CommandContext,
+} from "@stricli/core";
 import type { Result } from "./report/result.ts";
 import { finish } from "./report/finish.ts";
 
@@ -8,7 +15,13 @@ type Flags = Record<string, unknown>;
 type Verb = (flags: never, args: readonly string[]) => Result;
 
 const text = (brief: string, placeholder?: string) =>
-  ({ kind: "parsed", parse: String, optional: true, brief, ...(placeholder === undefined ? {} : { placeholder }) }) as const;
+  ({
+    kind: "parsed",
+    parse: String,
+    optional: true,
+    brief,
+    ...(placeholder === undefined ? {} : { placeholder }),
+  }) as const;
 const texts = (brief: string) => ({ kind: "parsed", parse: String, optional: true, variadic: true, brief }) as const;
 const yes = (brief: string) => ({ kind: "boolean", optional: true, withNegated: false, brief }) as const;
 
@@ -75,11 +88,15 @@ interface Definition {
 }
 
 function positional(names: readonly string[]): unknown {
-  const rest = names.find((name) => name.endsWith("…"));
+  const rest = names.find((name) => name.includes("…"));
   if (rest !== undefined) {
     const required = !rest.startsWith("[");
     const placeholder = rest.replace(/[[\]…]/g, "");
-    return { kind: "array", ...(required ? { minimum: 1 } : {}), parameter: { brief: placeholder, parse: String, placeholder } };
+    return {
+      kind: "array",
+      ...(required ? { minimum: 1 } : {}),
+      parameter: { brief: placeholder, parse: String, placeholder },
+    };
   }
   const parameters = names.map((name) => {
     const placeholder = name.replace(/[[\]]/g, "");
@@ -90,13 +107,21 @@ function positional(names: readonly string[]): unknown {
 
 function define(definition: Definition): Command<CommandContext> {
   const { brief, flags = {}, args = [], aliases = {}, verb } = definition;
-  const known = Object.fromEntries(Object.entries({ X: "repository", n: "dryRun", y: "yes", ...aliases }).filter(([, flag]) => flag in flags));
+  const known = Object.fromEntries(
+    Object.entries({ X: "repository", n: "dryRun", y: "yes", ...aliases }).filter(([, flag]) => flag in flags),
+  );
   return buildCommand({
     docs: { brief },
     parameters: { flags, positional: positional(args), aliases: known } as never,
     loader: async () => {
       const run = await verb();
-      return (given: Flags, ...words: string[]) => finish(given, () => run(given as never, words.filter((word) => word !== undefined)));
+      return (given: Flags, ...words: string[]) =>
+        finish(given, () =>
+          run(
+            given as never,
+            words.filter((word) => word !== undefined),
+          ),
+        );
     },
   }) as Command<CommandContext>;
 }
@@ -119,7 +144,11 @@ const routes = buildRouteMap({
       args: ["FILE"],
       verb: async () => (await import("./commands/install.ts")).image,
     }),
-    list: define({ brief: "The generations", flags: reading, verb: async () => (await import("./commands/list.ts")).list }),
+    list: define({
+      brief: "The generations",
+      flags: reading,
+      verb: async () => (await import("./commands/list.ts")).list,
+    }),
     status: define({
       brief: "What is booted, what boots next, and what that changes",
       flags: reading,
@@ -150,7 +179,11 @@ const routes = buildRouteMap({
       args: ["CMD…"],
       verb: async () => (await changed()).runCommand,
     }),
-    shell: define({ brief: "A shell in the next generation", flags: changing, verb: async () => (await changed()).shell }),
+    shell: define({
+      brief: "A shell in the next generation",
+      flags: changing,
+      verb: async () => (await changed()).shell,
+    }),
     edit: define({
       brief: "Edit a file of the next generation",
       flags: changing,
@@ -169,8 +202,18 @@ const routes = buildRouteMap({
       args: ["GEN"],
       verb: async () => (await import("./commands/switch.ts")).switchTo,
     }),
-    pin: define({ brief: "Never delete a generation", flags: writing, args: ["GEN"], verb: async () => (await marked()).pin }),
-    unpin: define({ brief: "Let gc delete it again", flags: writing, args: ["GEN"], verb: async () => (await marked()).unpin }),
+    pin: define({
+      brief: "Never delete a generation",
+      flags: writing,
+      args: ["GEN"],
+      verb: async () => (await marked()).pin,
+    }),
+    unpin: define({
+      brief: "Let gc delete it again",
+      flags: writing,
+      args: ["GEN"],
+      verb: async () => (await marked()).unpin,
+    }),
     describe: define({
       brief: "Say what a generation is for",
       flags: writing,
@@ -184,14 +227,22 @@ const routes = buildRouteMap({
     }),
     gc: define({
       brief: "Delete what retention allows, or the named generations",
-      flags: { ...writing, keep: text("How many to keep in all"), free: text("Delete until this much is free: 2G or 10%") },
+      flags: {
+        ...writing,
+        keep: text("How many to keep in all"),
+        free: text("Delete until this much is free: 2G or 10%"),
+      },
       args: ["[GEN…]"],
       verb: async () => (await import("./commands/gc.ts")).gc,
     }),
     commons: buildRouteMap({
       docs: { brief: "Paths that all generations share" },
       routes: {
-        list: define({ brief: "The commons", flags: reading, verb: async () => (await import("./commands/commons.ts")).listCommons }),
+        list: define({
+          brief: "The commons",
+          flags: reading,
+          verb: async () => (await import("./commands/commons.ts")).listCommons,
+        }),
         add: define({
           brief: "Share a path from the next generation on",
           flags: changing,

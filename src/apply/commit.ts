@@ -1,5 +1,14 @@
 import { flush } from "../host/btrfs.ts";
-import { exists, makeDirectories, names, newName, removeDirectory, removeFile, rename, symlink } from "../host/files.ts";
+import {
+  exists,
+  makeDirectories,
+  names,
+  newName,
+  removeDirectory,
+  removeFile,
+  rename,
+  symlink,
+} from "../host/files.ts";
 import { FirnError } from "../model/problem.ts";
 import { parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { currentTarget, layout, slotTarget } from "../model/layout.ts";

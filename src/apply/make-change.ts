@@ -31,14 +31,22 @@ function terminalEnvironment(): Record<string, string> {
 function runShell(root: string): void {
   const { status } = tryRun(["/bin/sh", "-l"], { chroot: root, terminal: true, env: terminalEnvironment() });
   if (status === 0) return;
-  const keep = isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
-  if (!keep) throw new FirnError("E_COMMAND", `The shell ended with exit code ${status}; the draft was discarded. What boots was not touched.`);
+  const keep =
+    isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
+  if (!keep)
+    throw new FirnError(
+      "E_COMMAND",
+      `The shell ended with exit code ${status}; the draft was discarded. What boots was not touched.`,
+    );
 }
 
 function runCommand(argv: readonly string[], root: string): void {
   const { status } = tryRun(argv, { chroot: root, terminal: true, env: terminalEnvironment() });
   if (status === 0) return;
-  throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}; the draft was discarded. What boots was not touched.`);
+  throw new FirnError(
+    "E_COMMAND",
+    `\`${argv.join(" ")}\` ended with exit code ${status}; the draft was discarded. What boots was not touched.`,
+  );
 }
 
 /** The table of what can be done to a draft. `sources` and `wish` are for changes of packages. */
@@ -64,7 +72,8 @@ export function changeMaker(
       runShell(chroot.path);
     },
     edit: ({ file, editor }, chroot) => {
-      if (exists(insideRoot(chroot.path, file)) && !isFile(insideRoot(chroot.path, file))) throw new FirnError("E_FILE", `${file} is no regular file. Nothing was changed.`);
+      if (exists(insideRoot(chroot.path, file)) && !isFile(insideRoot(chroot.path, file)))
+        throw new FirnError("E_FILE", `${file} is no regular file. Nothing was changed.`);
       runCommand([...editor, file], chroot.path);
     },
     "add-commons": ({ name, path }, chroot, transaction) => {
@@ -84,5 +93,9 @@ export function changeMaker(
     },
   };
   return (change, chroot, transaction) =>
-    (makers[change.kind] as (change: Change, chroot: Chroot, transaction: Transaction) => void)(change, chroot, transaction);
+    (makers[change.kind] as (change: Change, chroot: Chroot, transaction: Transaction) => void)(
+      change,
+      chroot,
+      transaction,
+    );
 }

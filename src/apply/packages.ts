@@ -41,7 +41,11 @@ export function packageSources(root: string, text: string, wish: PackageWish): P
     if (!isLocalRepository(repository)) return repository;
     const place = repositoryPlace(repository);
     if (!isDirectory(place)) {
-      throw new FirnError("E_MIRROR", `The repository ${place} is not there. What boots was not touched.`, "Mount it, or take it out of /etc/apk/repositories with `firn edit`.");
+      throw new FirnError(
+        "E_MIRROR",
+        `The repository ${place} is not there. What boots was not touched.`,
+        "Mount it, or take it out of /etc/apk/repositories with `firn edit`.",
+      );
     }
     const to = `${INSIDE}/repositories/${binds.length}`;
     binds.push({ from: place, to });
@@ -68,9 +72,13 @@ export function insideApk(chroot: string, sources: PackageSources): ApkTarget {
 export function savePackageSources(root: string, text: string, wish: PackageWish): void {
   const known = new Set(activeRepositories(text));
   const added = wish.repositories.filter((repository) => !known.has(repository));
-  writeText(insideRoot(root, REPOSITORIES), text.replace(/\n*$/, "\n").replace(/^\n$/, "") + added.map((line) => `${line}\n`).join(""));
+  writeText(
+    insideRoot(root, REPOSITORIES),
+    text.replace(/\n*$/, "\n").replace(/^\n$/, "") + added.map((line) => `${line}\n`).join(""),
+  );
   if (wish.keysDir === undefined) return;
   const folder = insideRoot(root, KEYS);
   makeDirectories(folder);
-  for (const name of names(wish.keysDir)) if (name.endsWith(".pub")) copyFile(`${wish.keysDir}/${name}`, `${folder}/${name}`, 0o644);
+  for (const name of names(wish.keysDir))
+    if (name.endsWith(".pub")) copyFile(`${wish.keysDir}/${name}`, `${folder}/${name}`, 0o644);
 }

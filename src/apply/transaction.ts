@@ -57,7 +57,8 @@ export class Transaction implements Disposable {
   constructor(readonly wish: TransactionWish) {
     const { state, volume } = wish;
     const slot0 = state.slots[0];
-    const own = slot0 === undefined ? undefined : readTextIfAny(`${volume.path}/${layout.generation(slot0)}/${ROOT}/etc/fstab`);
+    const own =
+      slot0 === undefined ? undefined : readTextIfAny(`${volume.path}/${layout.generation(slot0)}/${ROOT}/etc/fstab`);
     this.template = state.template ?? (own === undefined ? "" : templateFromFstab(own));
   }
 
@@ -80,10 +81,14 @@ export class Transaction implements Disposable {
     for (const [index, step] of steps.entries()) {
       checkInterrupt();
       if (this.done) break;
-      if (step.kind !== "compare") this.wish.report.step(index + 1, steps.length, describeStep(step));
+      this.wish.report.step(index + 1, steps.length, describeStep(step));
       (executors[step.kind] as (step: ChangeStep, transaction: Transaction) => void)(step, this);
     }
-    return { generation: this.record === undefined ? undefined : this.draft?.id, record: this.record, files: this.files };
+    return {
+      generation: this.record === undefined ? undefined : this.draft?.id,
+      record: this.record,
+      files: this.files,
+    };
   }
 
   openDraft(id: GenerationId, base: GenerationId): void {
@@ -107,22 +112,34 @@ export class Transaction implements Disposable {
   }
 
   compare(force: boolean): void {
-    this.files = comparePaths(this.baseRoot, this.opened.root);
-    if (this.files.length > 0 || force || this.newTemplate) return;
+    const { root, id } = this.opened;
+    this.keepFstabEdits();
+    writeText(insideRoot(root, "/etc/fstab"), renderFstab(this.template, id));
+    // btrfs shows a change to a tree search only once it is flushed; sealing needs the data on disk anyway.
+    flush(this.top);
+    this.files = comparePaths(this.baseRoot, root).filter(({ path }) => path !== "etc/fstab");
+    if (this.files.some(({ path }) => !isBookkeeping(path)) || force || this.newTemplate) return;
     this.opened[Symbol.dispose]();
     this.draft = undefined;
     this.done = true;
   }
 
+  /** What the change did to /etc/fstab goes into the template, or the next generation would lose it. */
+  private keepFstabEdits(): void {
+    const edited = readTextIfAny(insideRoot(this.opened.root, "/etc/fstab"));
+    const before = readTextIfAny(insideRoot(this.baseRoot, "/etc/fstab"));
+    if (edited !== undefined && edited !== before) this.replaceTemplate(templateFromFstab(edited));
+  }
+
   seal(): void {
-    const { root, id } = this.opened;
-    writeText(insideRoot(root, "/etc/fstab"), renderFstab(this.template, id));
-    flush(this.top);
+    const { root } = this.opened;
     const { state, command, description } = this.wish;
     const parent = state.generations.find((generation) => generation.id === this.base)?.record ?? {};
     const kernel = this.touched("boot", "lib/modules", "usr/lib/modules") ? undefined : parent.kernel;
     const release = alpineRelease(root);
-    const conflicts = this.files.filter(({ path, kind }) => kind !== "removed" && path.endsWith(".apk-new")).map(({ path }) => `/${path}`);
+    const conflicts = this.files
+      .filter(({ path, kind }) => kind !== "removed" && path.endsWith(".apk-new"))
+      .map(({ path }) => `/${path}`);
     this.record = {
       ...(this.base === undefined ? {} : { parent: this.base }),
       created: new Date().toISOString(),
@@ -148,7 +165,8 @@ export class Transaction implements Disposable {
   }
 
   private packages(before: number | undefined): Pick<GenerationRecord, "changes" | "installedBytes"> {
-    if (before !== undefined && !this.touched("lib/apk/db", "usr/lib/apk/db")) return { changes: [], installedBytes: before };
+    if (before !== undefined && !this.touched("lib/apk/db", "usr/lib/apk/db"))
+      return { changes: [], installedBytes: before };
     const after = installedPackages(this.opened.root);
     return {
       changes: diffPackages(installedPackages(this.baseRoot), after),
@@ -174,11 +192,20 @@ export class Transaction implements Disposable {
   }
 }
 
+/** Files that apk writes anew in every run, changed or not; a real change shows in its `installed` too. */
+function isBookkeeping(path: string): boolean {
+  return (
+    /^(usr\/)?lib\/apk\/db\/(scripts\.tar(\.gz)?|triggers|lock)$/.test(path) || /^(usr\/)?lib\/apk\/db$/.test(path)
+  );
+}
+
 function withKernel(kernel: string | undefined): { kernel?: string } {
   return kernel === undefined ? {} : { kernel };
 }
 
-type Executors = { [Kind in ChangeStep["kind"]]: (step: Extract<ChangeStep, { kind: Kind }>, transaction: Transaction) => void };
+type Executors = {
+  [Kind in ChangeStep["kind"]]: (step: Extract<ChangeStep, { kind: Kind }>, transaction: Transaction) => void;
+};
 
 const executors: Executors = {
   "discard-drafts": ({ names }, { top }) => {

@@ -1,5 +1,11 @@
 import { changeMaker, apkArguments } from "../apply/make-change.ts";
-import { insideApk, packageSources, repositoriesFile, type PackageSources, type PackageWish } from "../apply/packages.ts";
+import {
+  insideApk,
+  packageSources,
+  repositoriesFile,
+  type PackageSources,
+  type PackageWish,
+} from "../apply/packages.ts";
 import { newGenerationId } from "../apply/draft.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
 import { predownload, simulate, type Simulation } from "../host/apk/apk.ts";
@@ -60,11 +66,22 @@ interface Prepared {
 }
 
 /** What apk would do, asked in the base itself: sizes, missing packages and bad mirrors are known before a draft is opened. */
-function prepare({ volume, state, report }: WriteSession, change: Change, base: GenerationId, wish: PackageWish): Prepared {
+function prepare(
+  { volume, state, report }: WriteSession,
+  change: Change,
+  base: GenerationId,
+  wish: PackageWish,
+): Prepared {
   if (change.kind !== "apk") return { sources: undefined, simulation: undefined };
   const root = generationRoot(volume.path, base);
   const sources = packageSources(root, repositoriesFor(root, change, wish), wish);
-  using chroot = enterRoot({ top: volume.path, root, commons: commonsOf(state.template ?? ""), binds: sources.binds, readonly: true });
+  using chroot = enterRoot({
+    top: volume.path,
+    root,
+    commons: commonsOf(state.template ?? ""),
+    binds: sources.binds,
+    readonly: true,
+  });
   const target = insideApk(chroot.path, sources);
   const simulation = simulate(target, apkArguments(change));
   if (simulation.downloadBytes > 0) {
@@ -92,7 +109,9 @@ function answer(outcome: Outcome, next: GenerationId | undefined): Result {
     data: { changed: true, generation, ...record },
     lines: [
       ...(record.changes ?? []).map(changeText),
-      ...(conflicts.length === 0 ? [] : ["Configuration files to merge (`firn edit`):", ...conflicts.map((path) => `  ${path}`)]),
+      ...(conflicts.length === 0
+        ? []
+        : ["Configuration files to merge (`firn edit`):", ...conflicts.map((path) => `  ${path}`)]),
       `${generation} boots next. What runs now was not touched.`,
     ],
   };
@@ -106,15 +125,20 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
     const wish = packageWish(flags, session);
-    const prepared = base === undefined ? { sources: undefined, simulation: undefined } : prepare(session, wanted, base, wish);
-    const id = newGenerationId(volume.path);
+    const prepared =
+      base === undefined ? { sources: undefined, simulation: undefined } : prepare(session, wanted, base, wish);
+    const id = newGenerationId(
+      volume.path,
+      state.generations.map((generation) => generation.id),
+    );
     const steps = orThrow(
       planChange(state, {
         change: wanted,
         ...(chosen === undefined ? {} : { base: chosen }),
         id,
         force: flags.force === true,
-        neededBytes: Math.max(0, prepared.simulation?.installedBytesDelta ?? 0) + (prepared.simulation?.downloadBytes ?? 0),
+        neededBytes:
+          Math.max(0, prepared.simulation?.installedBytesDelta ?? 0) + (prepared.simulation?.downloadBytes ?? 0),
         retention: retentionWish(config.retention, state.space.total),
         autoGc: config.retention.autoGc,
         now: Date.now(),
@@ -141,7 +165,12 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
     throw new FirnError("E_USAGE", `${flags.release} is no release of Alpine.`, "v3.20, latest-stable or edge.");
   }
   const command = `firn upgrade${release === undefined ? "" : ` --release ${release}`}`;
-  return change(flags, command, () => ({ kind: "apk", verb: "upgrade", packages: [], ...(release === undefined ? {} : { release }) }));
+  return change(flags, command, () => ({
+    kind: "apk",
+    verb: "upgrade",
+    packages: [],
+    ...(release === undefined ? {} : { release }),
+  }));
 }
 
 /** `firn add PKG…` */
@@ -168,11 +197,19 @@ export function shell(flags: ChangeFlags): Result {
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
   return change(flags, `firn edit ${file}`, (state) => {
     if (!file.startsWith("/") || file.split("/").includes("..")) {
-      throw new FirnError("E_FILE", `${file} is no absolute path. Nothing was changed.`, "Name the file as the running system does: /etc/hosts.");
+      throw new FirnError(
+        "E_FILE",
+        `${file} is no absolute path. Nothing was changed.`,
+        "Name the file as the running system does: /etc/hosts.",
+      );
     }
     const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));
     if (common !== undefined) {
-      throw new FirnError("E_FILE", `${file} is shared between the generations. Nothing was changed.`, "Edit it directly: it is writable.");
+      throw new FirnError(
+        "E_FILE",
+        `${file} is shared between the generations. Nothing was changed.`,
+        "Edit it directly: it is writable.",
+      );
     }
     const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
     return { kind: "edit", file, editor };

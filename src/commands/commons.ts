@@ -21,7 +21,10 @@ export function listCommons(flags: ReadFlags): Result {
     const rows = state.commons.map((name) => ({ name, path: mounted.find((one) => one.name === name)?.path ?? null }));
     return {
       data: { commons: rows },
-      lines: table([["NAME", "PATH"], ...rows.map(({ name, path }) => [name, path ?? "no longer shared; `firn commons delete` deletes it"])]),
+      lines: table([
+        ["NAME", "PATH"],
+        ...rows.map(({ name, path }) => [name, path ?? "no longer shared; `firn commons delete` deletes it"]),
+      ]),
     };
   });
 }
@@ -32,7 +35,8 @@ export function addCommons(flags: ChangeFlags, [path = ""]: readonly string[]): 
     const existing = shared(state);
     const checked = validateCommons([path], existing.map((one) => one.path) as never);
     if (!checked.ok) throw new FirnError("E_COMMONS", `${path}: ${checked.message} Nothing was changed.`, checked.hint);
-    if (existing.some((one) => one.path === path)) throw new FirnError("E_COMMONS", `${path} is shared already. Nothing was changed.`);
+    if (existing.some((one) => one.path === path))
+      throw new FirnError("E_COMMONS", `${path} is shared already. Nothing was changed.`);
     const own = checked.value.find((one) => one === path);
     if (own === undefined) throw new Error(`${path} was accepted but is not there`);
     return { kind: "add-commons", name: commonsName(own), path };
@@ -45,7 +49,11 @@ export function removeCommons(flags: ChangeFlags, [path = ""]: readonly string[]
     const existing = shared(state).map((one) => one.path);
     if (existing.includes(path)) return { kind: "remove-commons", path };
     const near = nearest(path, existing);
-    throw new FirnError("E_COMMONS", `${path} is not shared.${near === undefined ? "" : ` Did you mean ${near}?`}`, "`firn commons list` shows what is.");
+    throw new FirnError(
+      "E_COMMONS",
+      `${path} is not shared.${near === undefined ? "" : ` Did you mean ${near}?`}`,
+      "`firn commons list` shows what is.",
+    );
   });
 }
 
@@ -54,15 +62,31 @@ export function deleteCommons(flags: WriteFlags & { yes?: boolean }, [name = ""]
   return writing(flags, "firn commons delete", ({ volume, state }) => {
     if (!state.commons.includes(name)) {
       const near = nearest(name, state.commons);
-      throw new FirnError("E_COMMONS", `There is no commons ${name}.${near === undefined ? "" : ` Did you mean ${near}?`}`, "`firn commons list` shows what there is.");
+      throw new FirnError(
+        "E_COMMONS",
+        `There is no commons ${name}.${near === undefined ? "" : ` Did you mean ${near}?`}`,
+        "`firn commons list` shows what there is.",
+      );
     }
     const used = shared(state).find((one) => one.name === name);
     if (used !== undefined) {
-      throw new FirnError("E_COMMONS", `${name} is shared as ${used.path}. Nothing was deleted.`, `\`firn commons remove ${used.path}\` first.`);
+      throw new FirnError(
+        "E_COMMONS",
+        `${name} is shared as ${used.path}. Nothing was deleted.`,
+        `\`firn commons remove ${used.path}\` first.`,
+      );
     }
     if (flags.dryRun) return { data: { deleted: null }, lines: [`Would delete ${name} and all data in it.`] };
-    if (!flags.yes && (!isTerminal() || ask(`Delete ${name} and all data in it? Older generations still mount it. Type its name: `) !== name)) {
-      throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was deleted.", "Type the name when asked, or add --yes.");
+    if (
+      !flags.yes &&
+      (!isTerminal() ||
+        ask(`Delete ${name} and all data in it? Older generations still mount it. Type its name: `) !== name)
+    ) {
+      throw new FirnError(
+        "E_CONFIRM",
+        "Not confirmed. Nothing was deleted.",
+        "Type the name when asked, or add --yes.",
+      );
     }
     deleteSubvolume(`${volume.path}/${layout.common(name)}`);
     flush(volume.path);

@@ -13,7 +13,11 @@ export interface ConfigFlags {
 /** `firn config --schema | --example [--firn]` */
 export function config(flags: ConfigFlags): Result {
   if (flags.schema === flags.example) {
-    throw new FirnError("E_USAGE", "firn config prints either --schema or --example.", "Choose one; --firn is for /etc/firn/firn.toml.");
+    throw new FirnError(
+      "E_USAGE",
+      "firn config prints either --schema or --example.",
+      "Choose one; --firn is for /etc/firn/firn.toml.",
+    );
   }
   if (flags.schema) {
     const schema = jsonSchema(flags.firn ? "firn" : "machine");

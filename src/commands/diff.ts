@@ -3,11 +3,19 @@ import { textDiff } from "../host/diff.ts";
 import { generationRoot, installedText } from "../host/generation.ts";
 import { diffPackages } from "../model/apk/changes.ts";
 import { packageList } from "../model/apk/database.ts";
+import { readTextIfAny } from "../host/files.ts";
+import { templateFromFstab } from "../model/fstab.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session.ts";
+
+/** Two fstabs that differ in nothing but the generation that they mount. */
+function sameTemplate(before: string, after: string): boolean {
+  const [a, b] = [before, after].map((root) => templateFromFstab(readTextIfAny(`${root}/etc/fstab`) ?? ""));
+  return a === b;
+}
 
 const signs = { added: "+", removed: "-", changed: "~" } as const;
 
@@ -17,12 +25,21 @@ const signs = { added: "+", removed: "-", changed: "~" } as const;
  */
 export function diff(flags: ReadFlags, [first, second]: readonly string[]): Result {
   return reading(flags, ({ volume, state }) => {
-    const from = orThrow(select(state, first ?? (state.booted === undefined || state.booted === state.slots[0] ? "previous" : "booted")));
+    const from = orThrow(
+      select(state, first ?? (state.booted === undefined || state.booted === state.slots[0] ? "previous" : "booted")),
+    );
     const to = orThrow(select(state, second ?? "current"));
-    const packages = diffPackages(packageList(installedText(volume.path, from)), packageList(installedText(volume.path, to)));
+    const packages = diffPackages(
+      packageList(installedText(volume.path, from)),
+      packageList(installedText(volume.path, to)),
+    );
     const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
-    const files = comparePaths(before, after);
-    const texts = files.filter(({ path }) => path.startsWith("etc/")).flatMap(({ path }) => textDiff(before, after, path) ?? []);
+    const files = comparePaths(before, after).filter(
+      ({ path }) => path !== "etc/fstab" || !sameTemplate(before, after),
+    );
+    const texts = files
+      .filter(({ path }) => path.startsWith("etc/"))
+      .flatMap(({ path }) => textDiff(before, after, path) ?? []);
     return {
       data: { from, to, packages, files, texts },
       lines: [

@@ -32,7 +32,13 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
     const data = { deleted: !flags.dryRun, ...plan };
     const total = plan.generations.length + plan.drafts.length;
     if (flags.dryRun) {
-      return { data, lines: total === 0 ? ["Nothing to delete."] : [...plan.generations, ...plan.drafts].map((id) => `Would delete ${id}`) };
+      return {
+        data,
+        lines:
+          total === 0
+            ? ["Nothing to delete."]
+            : [...plan.generations, ...plan.drafts].map((id) => `Would delete ${id}`),
+      };
     }
     let done = 0;
     for (const id of plan.generations) {
@@ -46,7 +52,12 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
     }
     for (const id of plan.linkSets) deleteLinkSet(volume.path, id);
     flush(volume.path);
-    return { data, lines: [total === 0 ? "Nothing to delete." : `Deleted ${total} of ${state.generations.length + state.drafts.length}.`] };
+    return {
+      data,
+      lines: [
+        total === 0 ? "Nothing to delete." : `Deleted ${total} of ${state.generations.length + state.drafts.length}.`,
+      ],
+    };
   });
 }
 

@@ -30,10 +30,15 @@ function absolute(path: string, folder: string): string {
 }
 
 /** Paths in a file are relative to it, paths in flags to the working directory. */
-function withAbsolutePaths<T extends { repositories?: readonly string[]; keysDir?: string; refind?: string }>(system: T, folder: string): T {
+function withAbsolutePaths<T extends { repositories?: readonly string[]; keysDir?: string; refind?: string }>(
+  system: T,
+  folder: string,
+): T {
   return {
     ...system,
-    ...(system.repositories === undefined ? {} : { repositories: system.repositories.map((one) => absolute(one, folder)) }),
+    ...(system.repositories === undefined
+      ? {}
+      : { repositories: system.repositories.map((one) => absolute(one, folder)) }),
     ...(system.keysDir === undefined ? {} : { keysDir: absolute(system.keysDir, folder) }),
     ...(system.refind === undefined ? {} : { refind: absolute(system.refind, folder) }),
   };
@@ -43,7 +48,12 @@ function readConfigFile(path: string | undefined): PartialMachine {
   if (path === undefined) return {};
   const file = absolute(path, workingDirectory());
   const text = readTextIfAny(file);
-  if (text === undefined) throw new FirnError("E_CONFIG_FILE", `${path}: no such file. Nothing was changed.`, "`firn config --example` prints one.");
+  if (text === undefined)
+    throw new FirnError(
+      "E_CONFIG_FILE",
+      `${path}: no such file. Nothing was changed.`,
+      "`firn config --example` prints one.",
+    );
   const parsed = parseMachineToml(text, path);
   if (!parsed.ok) throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
   const { system, ...rest } = parsed.value;
@@ -64,7 +74,11 @@ function sshKeys(words: readonly string[] | undefined): string[] | undefined {
 function machineConfig(flags: InstallFlags): MachineConfig {
   const { config, yes: _yes, dryRun: _dryRun, json: _json, ...rest } = flags;
   const keys = sshKeys(flags.sshKey);
-  const merged = mergeFlags(readConfigFile(config), { ...rest, ...(keys === undefined ? {} : { sshKey: keys }) }, config);
+  const merged = mergeFlags(
+    readConfigFile(config),
+    { ...rest, ...(keys === undefined ? {} : { sshKey: keys }) },
+    config,
+  );
   if (!merged.ok) throw new FirnError(merged.problem.code, merged.problem.message, merged.problem.hint);
   return { ...merged.value, system: withAbsolutePaths(merged.value.system, workingDirectory()) };
 }
@@ -91,12 +105,17 @@ function summary(path: string, kind: "disk" | "image", config: MachineConfig, in
   const logins = [
     ...(identity.root.locked ? [] : ["root, by password"]),
     ...(identity.root.sshKeys.length === 0 ? [] : ["root, by SSH key"]),
-    ...identity.users.map(({ name, passwordHash, sshKeys: keys }) => `${name}${passwordHash === undefined ? (keys.length === 0 ? ", who has neither password nor key" : ", by SSH key") : ", by password"}`),
+    ...identity.users.map(
+      ({ name, passwordHash, sshKeys: keys }) =>
+        `${name}${passwordHash === undefined ? (keys.length === 0 ? ", who has neither password nor key" : ", by SSH key") : ", by password"}`,
+    ),
   ];
   const unset = [
     ...(logins.length === 0 ? ["no way to log in (--root-password-hash, --user with --ssh-key)"] : []),
     ...(config.network.interfaces.length === 0 ? ["network interfaces"] : []),
-    ...(installed.bootEntry.status === "skipped" && kind === "disk" ? [`an EFI boot entry (${installed.bootEntry.reason})`] : []),
+    ...(installed.bootEntry.status === "skipped" && kind === "disk"
+      ? [`an EFI boot entry (${installed.bootEntry.reason})`]
+      : []),
   ];
   return {
     data: { path, ...installed, slots: disk.slots, hostname: identity.hostname, logins, unset },
@@ -113,11 +132,16 @@ function confirm(disk: Disk, config: MachineConfig, plan: InstallPlan, flags: In
   if (flags.yes) return;
   const name = disk.path.slice(disk.path.lastIndexOf("/") + 1);
   if (holdsData(disk) && !isTerminal()) {
-    throw new FirnError("E_DISK_FULL_OF_DATA", `${disk.path} holds data:\n${describeDisk(disk).join("\n")}\nNothing was changed.`, "Add --yes to lose it.");
+    throw new FirnError(
+      "E_DISK_FULL_OF_DATA",
+      `${disk.path} holds data:\n${describeDisk(disk).join("\n")}\nNothing was changed.`,
+      "Add --yes to lose it.",
+    );
   }
   for (const line of [...describeDisk(disk), "", ...planLines(config, plan), ""]) report.note(line);
   const answer = ask(`Everything on ${disk.path} will be lost. Type ${name} to go on: `);
-  if (answer !== name && answer !== disk.path) throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was changed.", `Type ${name} when asked, or add --yes.`);
+  if (answer !== name && answer !== disk.path)
+    throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was changed.", `Type ${name} when asked, or add --yes.`);
 }
 
 function carryOut(installer: Installer, path: string, kind: "disk" | "image"): Installed {
@@ -128,7 +152,10 @@ function carryOut(installer: Installer, path: string, kind: "disk" | "image"): I
   } catch (error) {
     if (!(error instanceof FirnError)) throw error;
     const { code, message, hint } = error.problem;
-    const left = kind === "disk" ? `The installation of ${path} is unfinished: it does not boot, and \`firn status --volume ${path}\` says how far it came.` : `${path} was removed.`;
+    const left =
+      kind === "disk"
+        ? `The installation of ${path} is unfinished: it does not boot, and \`firn status --volume ${path}\` says how far it came.`
+        : `${path} was removed.`;
     throw new FirnError(code, `${message}\n${left}`, hint);
   }
 }
@@ -143,10 +170,22 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
   if (refusal !== undefined) orThrow(refusal);
   if (disk.kind !== "disk") throw new Error("a disk that was not refused");
   using prepared = prepareInstall(config);
-  const plan = planInstall(config, { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes, memoryBytes: memoryBytes() }, prepared);
+  const plan = planInstall(
+    config,
+    { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes, memoryBytes: memoryBytes() },
+    prepared,
+  );
   if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
   confirm(disk, config, plan, flags, report);
-  using installer = new Installer({ path: disk.path, kind: "disk", config, plan, prepared, report, command: "firn install" });
+  using installer = new Installer({
+    path: disk.path,
+    kind: "disk",
+    config,
+    plan,
+    prepared,
+    report,
+    command: "firn install",
+  });
   return summary(disk.path, "disk", config, carryOut(installer, disk.path, "disk"));
 }
 
@@ -159,11 +198,21 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
   const report = terminalReport(flags.json === true);
   const config = machineConfig(flags);
   const bytes = config.disk.size;
-  if (bytes === undefined) throw new FirnError("E_USAGE", "How large shall the image be? Nothing was changed.", "--size 4G");
+  if (bytes === undefined)
+    throw new FirnError("E_USAGE", "How large shall the image be? Nothing was changed.", "--size 4G");
   const path = absolute(file, workingDirectory());
-  if (exists(path)) throw new FirnError("E_IMAGE_EXISTS", `${file} exists. Nothing was changed.`, "Name another file, or remove this one.");
+  if (exists(path))
+    throw new FirnError(
+      "E_IMAGE_EXISTS",
+      `${file} exists. Nothing was changed.`,
+      "Name another file, or remove this one.",
+    );
   using prepared = prepareInstall(config);
-  const plan = planInstall(config, { kind: "image", bytes, sectorBytes: IMAGE_SECTOR, memoryBytes: memoryBytes() }, prepared);
+  const plan = planInstall(
+    config,
+    { kind: "image", bytes, sectorBytes: IMAGE_SECTOR, memoryBytes: memoryBytes() },
+    prepared,
+  );
   if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
   const refusal = createImage(path, bytes, prepared.installedBytes);
   if (refusal !== undefined) orThrow(refusal);

@@ -7,9 +7,13 @@ import { reading, type ReadFlags } from "./session.ts";
 /** What a generation is to the volume: its slots, and whether it is booted, pinned, on trial. */
 export function marks(state: VolumeState, { id, record, complete }: Generation): string[] {
   const distinct = [...new Set(state.slots)];
-  const slots = state.slots.flatMap((slot, number) => (slot === id && (number === 0 || state.slots[number - 1] !== id || distinct.length === 1) ? [number] : []));
+  const slots = state.slots.flatMap((slot, number) =>
+    slot === id && (number === 0 || state.slots[number - 1] !== id || distinct.length === 1) ? [number] : [],
+  );
   return [
-    ...(slots.length === 0 ? [] : [`slot ${slots.length === state.slots.length && slots.length > 1 ? "0" : slots.join(",")}`]),
+    ...(slots.length === 0
+      ? []
+      : [`slot ${slots.length === state.slots.length && slots.length > 1 ? "0" : slots.join(",")}`]),
     ...(state.booted === id ? ["booted"] : []),
     ...(state.trial === id ? ["trial"] : []),
     ...(record.pinned ? ["pinned"] : []),
@@ -37,18 +41,24 @@ export function generationData(state: VolumeState, generation: Generation): Reco
 export function list(flags: ReadFlags): Result {
   return reading(flags, ({ state }) => {
     const now = Date.now();
-    const rows = state.generations.toReversed().map((generation) => [
-      generation.id,
-      age(now - createdAt(generation), createdAt(generation)),
-      generation.record.kernel ?? "-",
-      generation.record.installedBytes === undefined ? "-" : approximateSize(generation.record.installedBytes),
-      marks(state, generation).join(", ") || "-",
-      generation.record.description ?? generation.record.command ?? "",
-    ]);
+    const rows = state.generations
+      .toReversed()
+      .map((generation) => [
+        generation.id,
+        age(now - createdAt(generation), createdAt(generation)),
+        generation.record.kernel ?? "-",
+        generation.record.installedBytes === undefined ? "-" : approximateSize(generation.record.installedBytes),
+        marks(state, generation).join(", ") || "-",
+        generation.record.description ?? generation.record.command ?? "",
+      ]);
     const notes = [
       ...state.drafts.map((name) => `Draft ${name}: left by a run that ended early, or still being made.`),
-      ...(state.unfinished === undefined ? [] : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
-      ...(state.linkSet === undefined && state.unfinished === undefined ? ["`current` is missing: nothing boots."] : []),
+      ...(state.unfinished === undefined
+        ? []
+        : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
+      ...(state.linkSet === undefined && state.unfinished === undefined
+        ? ["`current` is missing: nothing boots."]
+        : []),
     ];
     return {
       data: {

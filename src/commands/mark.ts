@@ -44,7 +44,13 @@ export function unpin(flags: WriteFlags, [word]: readonly string[]): Result {
 
 /** `firn describe GEN TEXT` */
 export function describe(flags: WriteFlags, [word, text = ""]: readonly string[]): Result {
-  return change(flags, "firn describe", named(word), (record) => ({ ...record, description: text }), `described as "${text}"`);
+  return change(
+    flags,
+    "firn describe",
+    named(word),
+    (record) => ({ ...record, description: text }),
+    `described as "${text}"`,
+  );
 }
 
 /** `firn confirm`: the booted generation works. */

@@ -2,7 +2,8 @@ import { readTextIfAny } from "../host/files.ts";
 import { inspect } from "../host/inspect.ts";
 import { isolate, privateMounts } from "../host/isolate.ts";
 import { lockVolume } from "../host/lock.ts";
-import { openVolume, type Volume } from "../host/volume.ts";
+import { openVolume, remount, type Volume } from "../host/volume.ts";
+import { parseFstab } from "../model/fstab.ts";
 import { ROOT, layout } from "../model/layout.ts";
 import type { FirnConfig } from "../model/config/firn.ts";
 import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
@@ -48,6 +49,14 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
 }
 
+/** A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab. */
+function useCompression(volume: Volume, { template }: VolumeState): void {
+  const option = parseFstab(template ?? "").flatMap(({ options }) =>
+    options.filter((word) => word.startsWith("compress")),
+  )[0];
+  if (!volume.running && option !== undefined) remount(volume.path, option);
+}
+
 /** Changes a volume, as its one writer, in namespaces of its own. With --dry-run it takes no lock. */
 export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
   isolate();
@@ -61,6 +70,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
       "Install again.",
     );
   }
+  useCompression(volume, seen);
   using _lock = flags.dryRun ? undefined : lockVolume(seen.uuid, command, flags.wait === true, report.note);
   const state = flags.dryRun ? seen : inspect(volume);
   return use({ volume, state, report, config: firnConfig(volume, state) });

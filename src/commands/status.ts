@@ -53,21 +53,30 @@ export function status(flags: ReadFlags): Result {
       next: next ?? null,
       slots: state.slots,
       generations: state.generations.length,
-      default: state.generations.filter(({ id }) => id === next).map((generation) => generationData(state, generation))[0] ?? null,
+      default:
+        state.generations.filter(({ id }) => id === next).map((generation) => generationData(state, generation))[0] ??
+        null,
       pending: impact ?? null,
       drafts: state.drafts,
       space: state.space,
       unfinished: state.unfinished ?? null,
     };
     if (state.unfinished !== undefined) {
-      return { data, lines: [`The installation on this volume stopped at step "${state.unfinished}". It does not boot; install again.`] };
+      return {
+        data,
+        lines: [
+          `The installation on this volume stopped at step "${state.unfinished}". It does not boot; install again.`,
+        ],
+      };
     }
     const lines = [
       `Booted: ${state.booted === undefined ? "not this volume" : line(state, state.booted)}`,
       `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
       ...(impact === undefined ? [] : impactLines(impact)),
       `Slots:  ${state.slots.length}, ${state.generations.length} generations, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
-      ...state.drafts.map((name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`),
+      ...state.drafts.map(
+        (name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`,
+      ),
     ];
     return { data, lines };
   });
@@ -76,6 +85,9 @@ export function status(flags: ReadFlags): Result {
 function impactLines({ action, services, reasons }: Impact): string[] {
   return [
     `Change: ${advice[action]}${reasons.length === 0 ? "" : ` (${reasons.join("; ")})`}`,
-    ...services.map(({ name, files }) => `        ${name} uses ${files.slice(0, 3).join(", ")}${files.length > 3 ? `, and ${files.length - 3} more` : ""}`),
+    ...services.map(
+      ({ name, files }) =>
+        `        ${name} uses ${files.slice(0, 3).join(", ")}${files.length > 3 ? `, and ${files.length - 3} more` : ""}`,
+    ),
   ];
 }

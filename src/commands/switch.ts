@@ -11,7 +11,10 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
     const target = word === undefined ? undefined : orThrow(select(state, word));
     const [step] = orThrow(planSwitch(state, target));
     if (step === undefined) {
-      return { data: { changed: false, default: state.slots[0] }, lines: [`${target} is slot 0 already. Nothing was changed.`] };
+      return {
+        data: { changed: false, default: state.slots[0] },
+        lines: [`${target} is slot 0 already. Nothing was changed.`],
+      };
     }
     const data = { changed: !flags.dryRun, default: step.slots[0], slots: step.slots };
     if (flags.dryRun) return { data, lines: [`Would make ${step.slots[0]} slot 0.`] };

@@ -48,7 +48,10 @@ function makeReadable(path: string, top: string): void {
   flush(top);
   const still = layoutProblem(path);
   if (still !== undefined) {
-    throw new FirnError("E_BOOT_FILES", `${path}: ${still}, which the boot loader cannot read, and writing it anew did not help.`);
+    throw new FirnError(
+      "E_BOOT_FILES",
+      `${path}: ${still}, which the boot loader cannot read, and writing it anew did not help.`,
+    );
   }
 }
 
@@ -70,7 +73,11 @@ function carriesModules(root: string, path: string, release: string): boolean {
 export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
   const files = bootFiles(root, flavor);
   const refuse = (what: string): never => {
-    throw new FirnError("E_BOOT_FILES", `${what} What boots now was not touched.`, `Look at the kernel package linux-${flavor} and mkinitfs.`);
+    throw new FirnError(
+      "E_BOOT_FILES",
+      `${what} What boots now was not touched.`,
+      `Look at the kernel package linux-${flavor} and mkinitfs.`,
+    );
   };
   for (const path of [files.kernel, files.initramfs]) {
     const name = path.slice(root.length);

@@ -43,7 +43,8 @@ function comparePath(before: string, after: string, path: string): PathChange[] 
   const y = sys.stat(`${after}/${path}`, false);
   // One that is new or gone is found in its directory, which changed too.
   if (x === null || y === null) return [];
-  const own: PathChange[] = path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
+  const own: PathChange[] =
+    path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
   return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareNames(before, after, path)] : own;
 }
 
@@ -68,7 +69,9 @@ function compareTrees(before: string, after: string, path: string): PathChange[]
     // Snapshots share inode numbers and change times: equal in both means that neither side touched it.
     const untouched = x.ino === y.ino && x.ctime === y.ctime && x.size === y.size && sameKind(x, y);
     const own: PathChange[] =
-      untouched || sameNode(`${before}/${inside}`, `${after}/${inside}`, x, y) ? [] : [{ path: inside, kind: "changed" }];
+      untouched || sameNode(`${before}/${inside}`, `${after}/${inside}`, x, y)
+        ? []
+        : [{ path: inside, kind: "changed" }];
     return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareTrees(before, after, inside)] : own;
   });
   return [...compareNames(before, after, path), ...inner];

@@ -8,7 +8,11 @@ export function systemFailure(error: unknown): Problem | undefined {
   switch (error.code) {
     case "ENOSPC":
     case "EDQUOT":
-      return { code: "E_NO_SPACE", message: `The filesystem is full (${error.message}). ${untouched}`, hint: "`firn gc` frees space." };
+      return {
+        code: "E_NO_SPACE",
+        message: `The filesystem is full (${error.message}). ${untouched}`,
+        hint: "`firn gc` frees space.",
+      };
     case "EROFS":
       return { code: "E_VOLUME_READONLY", message: `${error.message}. ${untouched}` };
     case "EPERM":

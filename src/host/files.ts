@@ -151,7 +151,7 @@ export function link(target: string, path: string): void {
 export function insideRoot(root: string, path: string): string {
   let rest = path.split("/").filter((part) => part !== "" && part !== ".");
   let at: string[] = [];
-  for (let hops = 0; rest.length > 0; ) {
+  for (let hops = 0; rest.length > 0;) {
     const [part, ...others] = rest;
     rest = others;
     if (part === undefined) break;
@@ -200,6 +200,6 @@ export function symlink(target: string, path: string): void {
 }
 
 /** A random name for a new directory on a volume: time and letters, see mintId. */
-export function newName(): string {
-  return mintId(Date.now(), new Uint8Array(sys.random(8)));
+export function newName(now: number = Date.now()): string {
+  return mintId(now, new Uint8Array(sys.random(8)));
 }

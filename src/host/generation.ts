@@ -9,7 +9,11 @@ export function generationRoot(top: string, id: GenerationId): string {
 
 /** The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); "" where there is none. */
 export function installedDatabase(root: string): string {
-  return readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ?? readTextIfAny(insideRoot(root, "/usr/lib/apk/db/installed")) ?? "";
+  return (
+    readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??
+    readTextIfAny(insideRoot(root, "/usr/lib/apk/db/installed")) ??
+    ""
+  );
 }
 
 export function installedText(top: string, id: GenerationId): string {

@@ -2,7 +2,7 @@ import { parseRecord } from "../model/generation.ts";
 import { draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
 import { parseMountinfo } from "../model/mountinfo.ts";
-import type { Generation, VolumeState } from "../model/state.ts";
+import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
 import { Fd, exists, names, readText, readTextIfAny } from "./files.ts";
 import { isSysError, sys } from "./sys.ts";
 import type { Volume } from "./volume.ts";
@@ -52,6 +52,8 @@ export function inspect(volume: Volume): VolumeState {
     const id = parseGenerationId(name);
     return id === undefined ? [] : [readGeneration(top, id)];
   });
+  // Names made within one second, and names made by hand, do not sort by age.
+  generations.sort((a, b) => createdAt(a) - createdAt(b) || (a.id < b.id ? -1 : 1));
   const trial = linkTarget(`${top}/${layout.trial}`);
   const unfinished = drafts
     .map((name) => parseRecord(readTextIfAny(`${top}/${layout.snapshots}/${name}/${METADATA}`)).installing)

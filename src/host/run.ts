@@ -93,7 +93,13 @@ export function runPiped(first: readonly string[], second: readonly string[], op
   const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   let pid: number;
   try {
-    pid = sys.spawn(first, env, [nothing, write, nothing], options.chroot ?? null, options.chroot === undefined ? null : "/");
+    pid = sys.spawn(
+      first,
+      env,
+      [nothing, write, nothing],
+      options.chroot ?? null,
+      options.chroot === undefined ? null : "/",
+    );
   } finally {
     sys.close(write);
     sys.close(nothing);
@@ -106,7 +112,10 @@ export function runPiped(first: readonly string[], second: readonly string[], op
 export function programFailed(finished: Finished): FirnError {
   const said = (finished.stderr.trim() || finished.stdout.trim()).slice(-TAIL);
   const words = finished.argv.join(" ");
-  return new FirnError("E_PROGRAM_FAILED", `\`${words}\` failed with exit code ${finished.status}.${said && `\n${said}`}`);
+  return new FirnError(
+    "E_PROGRAM_FAILED",
+    `\`${words}\` failed with exit code ${finished.status}.${said && `\n${said}`}`,
+  );
 }
 
 function feed(fd: number, text: string): void {
@@ -189,8 +198,14 @@ function reap(pid: number, terminal: boolean): number {
 /** Throws E_PROGRAM_MISSING, naming all that are missing, unless every program is in the PATH that run() uses. */
 export function requirePrograms(programs: readonly string[]): void {
   const folders = environment.PATH.split(":");
-  const missing = programs.filter((program) => !folders.some((folder) => sys.stat(`${folder}/${program}`, true) !== null));
+  const missing = programs.filter(
+    (program) => !folders.some((folder) => sys.stat(`${folder}/${program}`, true) !== null),
+  );
   if (missing.length === 0) return;
   const hints = [...new Set(missing.flatMap((program) => packageOf(program) ?? []))];
-  throw new FirnError("E_PROGRAM_MISSING", `Not installed: ${missing.join(", ")}. Nothing was changed.`, hints.join(" "));
+  throw new FirnError(
+    "E_PROGRAM_MISSING",
+    `Not installed: ${missing.join(", ")}. Nothing was changed.`,
+    hints.join(" "),
+  );
 }

@@ -96,7 +96,10 @@ interface Native {
   treeId(fd: number): number;
   defaultSubvolume(fd: number): number;
   setDefaultSubvolume(fd: number, id: number): void;
-  extents(fd: number, inode: number): [offset: number, type: number, compression: number, disk: number, length: number][];
+  extents(
+    fd: number,
+    inode: number,
+  ): [offset: number, type: number, compression: number, disk: number, length: number][];
   space(fd: number): [flags: number, total: number, used: number][];
   subvolumeInfo(fd: number): SubvolumeInfo;
   changedInodes(fd: number, transaction: number): number[];
@@ -202,7 +205,7 @@ export const MS = {
   NOATIME: 1024,
   BIND: 4096,
   REC: 16384,
-  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
 } as const;
 export const MNT_DETACH = 2;
 

@@ -1,4 +1,4 @@
-import { readSuperblock } from "../model/btrfs-features.ts";
+import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
 import { layout } from "../model/layout.ts";
 import { parseMountinfo } from "../model/mountinfo.ts";
 import { FirnError } from "../model/problem.ts";
@@ -14,9 +14,6 @@ export interface Volume extends Disposable {
   /** True when it is the volume that the running system booted from. */
   readonly running: boolean;
 }
-
-/** Bytes from the start of a filesystem that hold btrfs's first super block (64 KiB, 4 KiB long). */
-const SUPERBLOCK = { offset: 65_536, length: 4096 } as const;
 
 interface Source extends Partial<Disposable> {
   device: string;
@@ -116,4 +113,9 @@ export function mountTop(device: string, access: "read" | "write", options = "")
     const hint = isSysError(error, "ENODEV") ? "Load the kernel's btrfs module: modprobe btrfs." : undefined;
     throw new FirnError("E_MOUNT", `${device} cannot be mounted: ${reason}. Nothing was changed.`, hint);
   }
+}
+
+/** Changes options of a mounted filesystem: `compress=zstd`. */
+export function remount(path: string, options: string): void {
+  sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME, options);
 }

@@ -30,7 +30,7 @@ export function renderTemplate(wish: TemplateWish): string {
     ["tmpfs", "/tmp", "tmpfs", "mode=1777,nosuid,nodev"],
     ...(wish.swapUuid === undefined ? [] : [[`UUID=${wish.swapUuid}`, "none", "swap", "sw"]]),
   ];
-  return `# The template of every generation's /etc/fstab. ${PLACEHOLDER} stands for /snapshots/<id>.\n${rows
+  return `# Each generation's own, made by firn from the template at the volume's top level.\n${rows
     .map((row) => `${row.join("\t")}\t0 0\n`)
     .join("")}`;
 }
@@ -64,7 +64,9 @@ export function parseFstab(text: string): FstabEntry[] {
 export function commonsOf(text: string): { name: string; path: string }[] {
   return parseFstab(text)
     .flatMap(({ path, options }) => {
-      const name = options.map((option) => /^subvol=\/?commons\/(.+)$/.exec(option)?.[1]).find((found) => found !== undefined);
+      const name = options
+        .map((option) => /^subvol=\/?commons\/(.+)$/.exec(option)?.[1])
+        .find((found) => found !== undefined);
       return name === undefined ? [] : [{ name, path }];
     })
     .sort((a, b) => a.path.split("/").length - b.path.split("/").length);
@@ -72,9 +74,13 @@ export function commonsOf(text: string): { name: string; path: string }[] {
 
 /** The template with one more commons, spelled like those it has. */
 export function addCommons(template: string, name: string, path: string, rootUuid: string): string {
-  const like = parseFstab(template).find(({ options }) => options.some((option) => /^subvol=\/?commons\//.test(option)));
+  const like = parseFstab(template).find(({ options }) =>
+    options.some((option) => /^subvol=\/?commons\//.test(option)),
+  );
   const device = like?.device ?? `UUID=${rootUuid}`;
-  const options = like?.options.map((option) => (option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option));
+  const options = like?.options.map((option) =>
+    option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option,
+  );
   const row = [device, path, "btrfs", options?.join(",") ?? commonsOptions(name, "")];
   return `${template.replace(/\n*$/, "\n")}${row.join("\t")}\t0 0\n`;
 }

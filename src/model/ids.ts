@@ -28,7 +28,10 @@ export function draftId(name: string): GenerationId | undefined {
 
 /** A new name. `now` in milliseconds since the epoch; `random` holds at least 8 bytes. */
 export function mintId(now: number, random: Uint8Array): string {
-  const time = new Date(now).toISOString().slice(0, 19).replace(/[^0-9]/g, "");
+  const time = new Date(now)
+    .toISOString()
+    .slice(0, 19)
+    .replace(/[^0-9]/g, "");
   // 256 is no multiple of 52, so the first letters are a little likelier: harmless in a name.
   const letters = [...random.subarray(0, 8)].map((byte) => LETTERS[byte % LETTERS.length]);
   return time + letters.join("");

@@ -19,7 +19,9 @@ export interface Impact {
 
 /** Packages whose change reaches every process or the kernel itself. */
 function needsReboot(changedPackages: readonly string[]): string[] {
-  return changedPackages.filter((name) => /^linux-(?!headers|pam|firmware)/.test(name) || name === "musl" || name === "openrc");
+  return changedPackages.filter(
+    (name) => /^linux-(?!headers|pam|firmware)/.test(name) || name === "musl" || name === "openrc",
+  );
 }
 
 /** The service that a process belongs to: its own, or that of the nearest ancestor that has one. */
@@ -58,7 +60,9 @@ export function impactOf(
     ...(reboot.length === 0 ? [] : [`${reboot.join(", ")} changed`]),
     ...(using.has("init") ? ["init uses changed files"] : []),
   ];
-  const list = [...using].map(([name, files]) => ({ name, files: [...files].sort() })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const list = [...using]
+    .map(([name, files]) => ({ name, files: [...files].sort() }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   const action = reasons.length > 0 ? "reboot" : list.length > 0 ? "restart-services" : "nothing";
   return { action, services: list, reasons };
 }

@@ -13,7 +13,9 @@ export function renderInterfaces({ interfaces, dns }: MachineConfig["network"]):
       const own = addresses.filter(ours);
       if (own.length === 0) return [];
       const gateway = gateways.filter(ours).map((address) => `\tgateway ${address}\n`);
-      return [`iface ${name} ${family} static\n${own.map((address) => `\taddress ${address}\n`).join("")}${gateway.join("")}`];
+      return [
+        `iface ${name} ${family} static\n${own.map((address) => `\taddress ${address}\n`).join("")}${gateway.join("")}`,
+      ];
     });
     return `auto ${name}\n${stanzas.join("")}`;
   });
@@ -101,5 +103,7 @@ export function accountOf(passwd: string, user: string): { uid: number; gid: num
 export function withSetting(text: string, key: string, value: string): string {
   const line = `${key}="${value}"`;
   const pattern = new RegExp(`^#?\\s*${key}=.*$`, "m");
-  return pattern.test(text) ? text.replace(pattern, () => line) : `${text.replace(/\n*$/, (end) => (text === "" ? "" : end || "\n"))}${line}\n`;
+  return pattern.test(text)
+    ? text.replace(pattern, () => line)
+    : `${text.replace(/\n*$/, (end) => (text === "" ? "" : end || "\n"))}${line}\n`;
 }

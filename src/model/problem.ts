@@ -1,5 +1,5 @@
 /**
- * What can stop firn, each with a stable code and an exit code of its own. 0 is success, 1 an unexpected failure,
+ * What can stop firn, each with a stable code and an exit code of its own. 0 is success,
  * 2 a wrong command line, 130 an interruption (128 + SIGINT).
  */
 export const exitCodes = {

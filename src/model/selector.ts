@@ -21,7 +21,11 @@ export function select(state: VolumeState, word: string): GenerationId | Refusal
   const [only, other] = matches;
   if (only !== undefined && other === undefined) return only;
   if (only !== undefined) {
-    return refuse("E_GENERATION_AMBIGUOUS", `${word} fits ${matches.length} generations: ${matches.join(", ")}.`, "Give more letters.");
+    return refuse(
+      "E_GENERATION_AMBIGUOUS",
+      `${word} fits ${matches.length} generations: ${matches.join(", ")}.`,
+      "Give more letters.",
+    );
   }
   const near = nearest(word, ["booted", "current", "previous", ...ids]);
   return missing(`There is no generation ${word}.${near === undefined ? "" : ` Did you mean ${near}?`}`);

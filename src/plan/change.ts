@@ -50,14 +50,20 @@ export const GENERATION_OVERHEAD = 32 * 1024 * 1024;
 export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] | Refusal {
   const base = wish.base ?? state.slots[0];
   if (base === undefined) {
-    return refuse("E_NOT_A_VOLUME", "Slot 0 names no generation, so there is nothing to start from.", "`firn switch GEN` sets one.");
+    return refuse(
+      "E_NOT_A_VOLUME",
+      "Slot 0 names no generation, so there is nothing to start from.",
+      "`firn switch GEN` sets one.",
+    );
   }
   const steps: ChangeStep[] = [];
   if (state.drafts.length > 0) steps.push({ kind: "discard-drafts", names: state.drafts });
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
   if (state.space.free < needed) {
     const free = retain(state, { ...wish.retention, minimumFree: 0 }, wish.now).flatMap(({ id, keep }) => {
-      const may = keep === undefined || (keep !== "slot" && keep !== "booted" && keep !== "trial" && keep !== "pinned" && keep !== "last known good");
+      const may =
+        keep === undefined ||
+        (keep !== "slot" && keep !== "booted" && keep !== "trial" && keep !== "pinned" && keep !== "last known good");
       return may && id !== base ? [id] : [];
     });
     if (!wish.autoGc || free.length === 0) return noSpace(state, needed, free);
@@ -95,7 +101,7 @@ export function describeStep(step: ChangeStep): string {
     case "change":
       return describeChange(step.change);
     case "compare":
-      return step.force ? "Keep the generation even if nothing changed" : "Discard the draft if nothing changed";
+      return step.force ? "Look at what changed, and keep it even if nothing did" : "Look at what changed";
     case "seal":
       return "Check the boot files and seal";
     case "commit":

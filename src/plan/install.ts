@@ -72,7 +72,8 @@ export function packageSets(config: MachineConfig, available: (name: string) => 
   const { system, identity } = config;
   const withKeys = identity.root.sshKeys.length > 0 || identity.users.some(({ sshKeys }) => sshKeys.length > 0);
   const wheel = identity.users.some(({ groups }) => groups.includes("wheel"));
-  const firmware = system.firmware.length > 0 ? system.firmware : available("linux-firmware-none") ? ["linux-firmware-none"] : [];
+  const firmware =
+    system.firmware.length > 0 ? system.firmware : available("linux-firmware-none") ? ["linux-firmware-none"] : [];
   return {
     base: ["alpine-base"],
     packages: [

@@ -12,7 +12,11 @@ export interface SwitchStep {
 export function planSwitch(state: VolumeState, target: GenerationId | undefined): SwitchStep[] | Refusal {
   const chosen = target ?? previous(state);
   if (chosen === undefined) {
-    return refuse("E_GENERATION_MISSING", "There is no previous generation to go back to. Nothing was changed.", "`firn list` shows what there is.");
+    return refuse(
+      "E_GENERATION_MISSING",
+      "There is no previous generation to go back to. Nothing was changed.",
+      "`firn list` shows what there is.",
+    );
   }
   if (state.slots[0] === chosen) return [];
   return [{ kind: "commit", slots: rotate(state.slots, chosen, Math.max(state.slotCount, 1)) }];

@@ -33,4 +33,3 @@ export function problemText(problem: Problem): string {
 export function problemJson(problem: Problem): string {
   return `${JSON.stringify({ error: problem })}\n`;
 }
-

@@ -25,7 +25,7 @@ function refused(toml: string, flags: MachineFlags): string {
 test("with neither file nor flags the wish is complete", () => {
   assert.deepEqual(merged("", {}), {
     disk: {
-      espSize: 200 * 2 ** 20,
+      espSize: "auto",
       swapSize: "auto",
       slots: 4,
       compression: "zstd",

@@ -134,14 +134,12 @@ describe("the completions", () => {
     // zsh completes only in a line editor: one is run on a pseudo terminal, and lists what it would offer.
     const script = `
 zmodload zsh/zpty
-zpty -b line zsh -f -i
-send() { zpty -w line "$1"; }
-send "PS1= PS2= PROMPT_EOL_MARK=; stty -echo; fpath=($SITE \\$fpath); autoload -U compinit; compinit -u -D; unsetopt zle"
-send "setopt zle; zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' menu no; LISTMAX=10000; bindkey '^I' list-choices; cd $WORK; print READY"
+zpty line zsh -f -i
+zpty -w line "PS1= PS2= PROMPT_EOL_MARK=; stty cols 200; fpath=($SITE \\$fpath); autoload -U compinit; compinit -u -D; zstyle ':completion:*' list-prompt ''; LISTMAX=10000; bindkey '^I' list-choices; cd $WORK; print REA''DY"
 while zpty -r line out; do [[ $out == *READY* ]] && break; done
 for text in "$@"; do
-  zpty -w -n line "$text"$'\\t'$'\\C-u'"print -r DONE"$'\\n'
-  while zpty -r line out; do print -r -- "$out"; [[ $out == DONE* ]] && break; done
+  zpty -w -n line "$text"$'\\t'$'\\C-u'"print DO''NE"$'\\n'
+  while zpty -r line out; do print -r -- "$out"; [[ $out == *DONE* ]] && break; done
   print -r -- "--------"
 done
 zpty -d line

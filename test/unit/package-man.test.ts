@@ -10,8 +10,8 @@ import { exitCodes } from "../../src/model/problem.ts";
 
 const folder = resolve(import.meta.dirname, "../../docs/man");
 
-/** A page as its reader sees it, near enough to look for names: without macros, escapes and the gaps between arguments. */
-function plain(name: string): string {
+/** The roff of a page. */
+function pageSource(name: string): string {
   return readFileSync(resolve(folder, name), "utf8");
 }
 
@@ -23,7 +23,7 @@ function keysOf(example: string): string[] {
 
 describe("the man pages", () => {
   it("describe every command of the tree, with its arguments", async () => {
-    const page = plain("firn.8");
+    const page = pageSource("firn.8");
     for (const { path, arguments: list } of (await commandTree()).verbs) {
       const [line] = page.match(new RegExp(`^\\.It Nm Cm ${path.join(" ")}(?![a-z]).*$`, "m")) ?? [];
       assert.ok(line !== undefined, `firn ${path.join(" ")}`);
@@ -34,12 +34,12 @@ describe("the man pages", () => {
 
   it("name no command that there is not", async () => {
     const known = (await commandTree()).verbs.map(({ path }) => path.join(" "));
-    for (const [, words] of plain("firn.8").matchAll(/^\.It Nm Cm ((?:commons )?[a-z]+)/gm))
+    for (const [, words] of pageSource("firn.8").matchAll(/^\.It Nm Cm ((?:commons )?[a-z]+)/gm))
       assert.ok(known.includes(words!), `firn ${words}`);
   });
 
   it("describe every flag, and no other", async () => {
-    const page = plain("firn.8");
+    const page = pageSource("firn.8");
     const flags = new Set((await commandTree()).verbs.flatMap((verb) => verb.flags));
     const names = new Set([...flags].map(({ name }) => name));
     for (const name of names) assert.match(page, new RegExp(`Fl -${name.slice(2)}(?![a-z-])`), name);
@@ -49,7 +49,7 @@ describe("the man pages", () => {
   });
 
   it("give every exit status with its code, and no other", () => {
-    const listed = [...plain("firn.8").matchAll(/^\.It (\d+)\n\.Li (E_[A-Z_]+) :$/gm)].map(([, n, code]) => [
+    const listed = [...pageSource("firn.8").matchAll(/^\.It (\d+)\n\.Li (E_[A-Z_]+) :$/gm)].map(([, n, code]) => [
       code,
       Number(n),
     ]);
@@ -66,7 +66,7 @@ describe("the man pages", () => {
       ["firn.toml.5", exampleFirnToml()],
       ["machine.toml.5", exampleToml()],
     ] as const) {
-      const page = plain(name);
+      const page = pageSource(name);
       const keys = keysOf(example);
       assert.ok(keys.length > 5);
       for (const key of keys) assert.match(page, new RegExp(`Cm ${key}(?![a-z-])`), `${key} in ${name}`);
@@ -77,7 +77,7 @@ describe("the man pages", () => {
 
   it("show TOML that parses in their examples", () => {
     for (const name of ["firn.toml.5", "machine.toml.5"]) {
-      const [, example] = /^\.Bd -literal.*\n([^]*?)\.Ed$/m.exec(plain(name))!;
+      const [, example] = /^\.Bd -literal.*\n([^]*?)\.Ed$/m.exec(pageSource(name))!;
       assert.ok(Object.keys(parse(example!)).length > 0, name);
     }
   });

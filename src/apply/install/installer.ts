@@ -70,7 +70,8 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     for (const [index, step] of plan.steps.entries()) {
       checkInterrupt();
       report.step(index + 1, plan.steps.length, describeInstallStep(step, config, plan.layout));
-      if (this.mount !== undefined && this.draft !== undefined && !this.committed) this.draft.note({ installing: step });
+      if (this.mount !== undefined && this.draft !== undefined && !this.committed)
+        this.draft.note({ installing: step });
       this[step]();
     }
     return {
@@ -129,7 +130,8 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     // Nothing but firn uses this filesystem now, so the log tree, which rEFInd cannot read, can be done without.
     const options = `,notreelog${compression === "none" ? "" : `,compress=${compression}`}`;
     this.mount = mountTop(this.rootPartition?.device ?? "", "write", options);
-    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons]) makeDirectory(`${this.top}/${folder}`);
+    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons])
+      makeDirectory(`${this.top}/${folder}`);
     this.draft = Draft.open(this.top, newGenerationId(this.top), undefined);
     this.draft.keep();
     this.draft.note({ installing: "volume" });
@@ -163,7 +165,11 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
   private inside(use: (target: ApkTarget, root: string) => void): void {
     const { root } = this.opened;
     const text = this.wish.prepared.repositories.map((line) => `${line}\n`).join("");
-    const sources = packageSources(root, text, { repositories: [], keysDir: this.wish.config.system.keysDir, save: false });
+    const sources = packageSources(root, text, {
+      repositories: [],
+      keysDir: this.wish.config.system.keysDir,
+      save: false,
+    });
     using chroot = enterRoot({ top: this.top, root, commons: this.shared, binds: sources.binds });
     use(insideApk(chroot.path, sources), chroot.path);
   }
@@ -185,13 +191,20 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     this.inside((target, root) => {
       // Before the kernel: its trigger makes the initramfs from this.
       makeDirectories(insideRoot(root, "/etc/mkinitfs"));
-      writeText(`${insideRoot(root, "/etc/mkinitfs")}/mkinitfs.conf`, renderMkinitfsConf(config.identity.keymap !== undefined));
+      writeText(
+        `${insideRoot(root, "/etc/mkinitfs")}/mkinitfs.conf`,
+        renderMkinitfsConf(config.identity.keymap !== undefined),
+      );
       install(target, ["add", ...prepared.sets.kernel], report);
     });
     const { flavor } = config.system;
     for (const path of Object.values(bootFiles(this.opened.root, flavor))) {
       if (exists(path)) continue;
-      throw new FirnError("E_BOOT_FILES", `linux-${flavor} was installed, but there is no ${path.slice(this.opened.root.length)}: this system would not boot.`, "Choose another kernel: --flavor lts or virt.");
+      throw new FirnError(
+        "E_BOOT_FILES",
+        `linux-${flavor} was installed, but there is no ${path.slice(this.opened.root.length)}: this system would not boot.`,
+        "Choose another kernel: --flavor lts or virt.",
+      );
     }
   }
 
@@ -257,7 +270,13 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     enableRemovablePath(this.esp?.device ?? "", prepared.refind, this.menu);
     if (kind !== "disk") return;
     const { number, guid } = partitionNamed(plan.layout, "EFI");
-    this.bootEntry = addBootEntry({ disk: path, partitionNumber: number, partitionGuid: guid, label: "firn", loaderPath: this.loaderPath });
+    this.bootEntry = addBootEntry({
+      disk: path,
+      partitionNumber: number,
+      partitionGuid: guid,
+      label: "firn",
+      loaderPath: this.loaderPath,
+    });
   }
 
   /** Unmounts with the result checked: the last flush of an image happens here. */

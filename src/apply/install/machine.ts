@@ -1,4 +1,14 @@
-import { isDirectory, isFile, insideRoot, link, makeDirectories, names, readTextIfAny, removeFile, writeText } from "../../host/files.ts";
+import {
+  isDirectory,
+  isFile,
+  insideRoot,
+  link,
+  makeDirectories,
+  names,
+  readTextIfAny,
+  removeFile,
+  writeText,
+} from "../../host/files.ts";
 import { own, randomHex } from "../../host/owner.ts";
 import { run } from "../../host/run.ts";
 import { shadowPassword } from "../../model/config/identity.ts";
@@ -116,7 +126,11 @@ function setServices(root: Root, config: MachineConfig): void {
     for (const service of config.services[level].add) {
       if (isFile(root.at(`/etc/init.d/${service}`))) continue;
       const there = names(root.at("/etc/init.d")).join(", ");
-      throw new FirnError("E_CONFIG_VALUE", `The service ${service} for the runlevel ${level} does not exist in what was installed.`, `Add its package. There are: ${there}.`);
+      throw new FirnError(
+        "E_CONFIG_VALUE",
+        `The service ${service} for the runlevel ${level} does not exist in what was installed.`,
+        `Add its package. There are: ${there}.`,
+      );
     }
     const folder = root.at(`/etc/runlevels/${level}`);
     for (const service of names(folder)) if (!wanted[level].includes(service)) removeFile(`${folder}/${service}`);

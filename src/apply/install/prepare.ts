@@ -1,4 +1,11 @@
-import { extractPackage, fetchPackage, packageFileList, packageNames, simulate, type ApkTarget } from "../../host/apk/apk.ts";
+import {
+  extractPackage,
+  fetchPackage,
+  packageFileList,
+  packageNames,
+  simulate,
+  type ApkTarget,
+} from "../../host/apk/apk.ts";
 import { hostApk, hostArchitecture } from "../../host/apk/bootstrap.ts";
 import { assembleKeys } from "../../host/apk/keys.ts";
 import { makeDirectories } from "../../host/files.ts";
@@ -42,19 +49,31 @@ function packageFolder(): string {
 function checkTimezone(target: ApkTarget, timezone: string): void {
   if (timezone === "UTC") return;
   const prefix = "usr/share/zoneinfo/";
-  const zones = listing(target, "tzdata").flatMap((path) => (path.startsWith(prefix) && !path.endsWith("/") ? [path.slice(prefix.length)] : []));
+  const zones = listing(target, "tzdata").flatMap((path) =>
+    path.startsWith(prefix) && !path.endsWith("/") ? [path.slice(prefix.length)] : [],
+  );
   if (zones.includes(timezone)) return;
   const near = nearestFew(timezone, zones, 3);
-  throw new FirnError("E_TIMEZONE", `${timezone}: tzdata knows no such time zone. Nothing was changed.`, near.length === 0 ? "Write it like Europe/Berlin." : `Did you mean ${near.join(", ")}?`);
+  throw new FirnError(
+    "E_TIMEZONE",
+    `${timezone}: tzdata knows no such time zone. Nothing was changed.`,
+    near.length === 0 ? "Write it like Europe/Berlin." : `Did you mean ${near.join(", ")}?`,
+  );
 }
 
 function checkKeymap(target: ApkTarget, keymap: MachineConfig["identity"]["keymap"]): void {
   if (keymap === undefined) return;
-  const maps = listing(target, "kbd-bkeymaps").flatMap((path) => /^usr\/share\/bkeymaps\/(.+)\/(.+)\.bmap\.gz$/.exec(path)?.slice(1).join(" ") ?? []);
+  const maps = listing(target, "kbd-bkeymaps").flatMap(
+    (path) => /^usr\/share\/bkeymaps\/(.+)\/(.+)\.bmap\.gz$/.exec(path)?.slice(1).join(" ") ?? [],
+  );
   const wanted = `${keymap.layout} ${keymap.variant}`;
   if (maps.includes(wanted)) return;
   const near = nearestFew(wanted, maps, 3);
-  throw new FirnError("E_KEYMAP", `"${wanted}": kbd-bkeymaps has no such keymap. Nothing was changed.`, near.length === 0 ? "Layout and variant: 'us us'." : `Did you mean ${near.map((map) => `"${map}"`).join(", ")}?`);
+  throw new FirnError(
+    "E_KEYMAP",
+    `"${wanted}": kbd-bkeymaps has no such keymap. Nothing was changed.`,
+    near.length === 0 ? "Layout and variant: 'us us'." : `Did you mean ${near.map((map) => `"${map}"`).join(", ")}?`,
+  );
 }
 
 /** rEFInd of --refind, of the host, or of the repositories. */
@@ -77,14 +96,25 @@ export function prepareInstall(config: MachineConfig): Prepared {
   const { system, identity } = config;
   requirePrograms(programs);
   if (system.arch !== hostArchitecture()) {
-    throw new FirnError("E_ARCH", `This machine is ${hostArchitecture()}; it cannot run the programs of ${system.arch}. Nothing was changed.`, `Run firn on a machine of that architecture.`);
+    throw new FirnError(
+      "E_ARCH",
+      `This machine is ${hostArchitecture()}; it cannot run the programs of ${system.arch}. Nothing was changed.`,
+      `Run firn on a machine of that architecture.`,
+    );
   }
   const keysDir = `${scratch()}/install-keys`;
   assembleKeys({ into: keysDir, keysDir: system.keysDir });
   const repositories = repositoryLines(system);
-  const tool = hostApk({ repositories, keysDir, arch: system.arch, cacheDir: CACHE, tmp: scratch() });
+  const tool = hostApk({ repositories, keysDir, cacheDir: CACHE, tmp: scratch() });
   try {
-    const target: ApkTarget = { tool, root: `${scratch()}/empty`, repositories, keysDir, arch: system.arch, cacheDir: CACHE };
+    const target: ApkTarget = {
+      tool,
+      root: `${scratch()}/empty`,
+      repositories,
+      keysDir,
+      arch: system.arch,
+      cacheDir: CACHE,
+    };
     const names = new Set(packageNames(target));
     const sets = packageSets(config, (name) => names.has(name));
     const all = [...sets.base, ...sets.packages, ...sets.kernel];

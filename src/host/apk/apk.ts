@@ -4,10 +4,9 @@ import { packageList } from "../../model/apk/database.ts";
 import { parseChanges, parseStep } from "../../model/apk/output.ts";
 import type { ApkTrouble } from "../../model/apk/trouble.ts";
 import { nearestFew } from "../../model/nearest.ts";
-import { FirnError } from "../../model/problem.ts";
 import { exists, isFile } from "../files.ts";
 import { sys } from "../sys.ts";
-import { fetchPackage, indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
+import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
 import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
@@ -119,17 +118,19 @@ export function predownload(target: ApkTarget, args: readonly string[]): number 
   const { cacheDir } = target;
   const scratch = verifyRepositories(target);
   if (cacheDir === undefined || scratch.cacheDir !== cacheDir) return 0;
-  const { fetches, downloadBytes } = solve(target, args);
+  const { fetches } = solve(target, args);
   if (fetches.length === 0) return 0;
   using folder = temporaryFolder(outside(target, cacheDir));
   const inside = folder.path.slice((target.chroot ?? "").length);
-  const wanted = fetches.map(({ name, version }) => `${name}=${version}`);
-  check(target, invoke(target, ["fetch", "-o", inside, ...wanted], scratch));
+  // apk fetches only the version that it would choose itself; a pinned or held-back one is left for apk to fetch as it installs.
+  check(target, invoke(target, ["fetch", "-o", inside, ...fetches.map(({ name }) => name)], scratch));
+  let bytes = 0;
   for (const offer of fetches) {
     const file = `${folder.path}/${packageFile(offer)}`;
-    if (!isFile(file)) throw new FirnError("E_MIRROR_STALE", `${offer.name}-${offer.version}: the repository's index names this package, but it could not be fetched.`);
+    if (!isFile(file)) continue;
     verifyPackage(file, offer, folder.path);
     sys.rename(file, outside(target, `${cacheDir}/${cacheFile(offer)}`), 0);
+    bytes += offer.packageBytes;
   }
-  return downloadBytes;
+  return bytes;
 }

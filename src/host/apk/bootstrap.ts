@@ -20,8 +20,8 @@ export interface BootstrapWish {
   repositories: readonly string[];
   /** The folder that assembleKeys filled. */
   keysDir: string;
-  /** The architecture of the system to be made; apk itself must run here. */
-  arch: string;
+  /** Which architecture's apk to fetch: one that this machine can run. Default: its own. */
+  arch?: string;
   /** Downloaded packages are kept here under apk's own cache names, and verified again each time they are used. */
   cacheDir: string;
   /** Where temporary files may lie and programs may run. */
@@ -35,7 +35,8 @@ const architectures: Record<string, string> = { x86_64: "x86_64", aarch64: "aarc
 export function hostArchitecture(): string {
   const { machine } = sys.uname();
   const arch = architectures[machine];
-  if (arch === undefined) throw new FirnError("E_ARCH", `${machine}: firn knows no Alpine for this machine.`, `It knows x86_64 and aarch64.`);
+  if (arch === undefined)
+    throw new FirnError("E_ARCH", `${machine}: firn knows no Alpine for this machine.`, `It knows x86_64 and aarch64.`);
   return arch;
 }
 
@@ -65,7 +66,11 @@ function offers(wish: BootstrapWish, arch: string, tmp: string): Offer[] {
       file = `${tmp}/APKINDEX.tar.gz`;
       download(`${place}/APKINDEX.tar.gz`, file);
     } else if (!isFile(file)) {
-      throw new FirnError("E_MIRROR", `${file}: there is no such index. Nothing was changed.`, "A repository is a folder that holds a folder for each architecture.");
+      throw new FirnError(
+        "E_MIRROR",
+        `${file}: there is no such index. Nothing was changed.`,
+        "A repository is a folder that holds a folder for each architecture.",
+      );
     }
     verifyIndex(file, `${place}/APKINDEX.tar.gz`, wish.keysDir, tmp);
     for (const record of parseIndex(indexText(file))) all.push({ ...record, place });
@@ -75,8 +80,14 @@ function offers(wish: BootstrapWish, arch: string, tmp: string): Offer[] {
 
 /** The newest package of a name, or that provides it. */
 function newest(all: readonly Offer[], name: string): Offer | undefined {
-  const provides = (offer: Offer): boolean => offer.name === name || offer.provides.some((word) => dependencyName(word) === name);
-  return all.filter(provides).reduce<Offer | undefined>((best, offer) => (best !== undefined && compareVersions(best.version, offer.version) >= 0 ? best : offer), undefined);
+  const provides = (offer: Offer): boolean =>
+    offer.name === name || offer.provides.some((word) => dependencyName(word) === name);
+  return all
+    .filter(provides)
+    .reduce<Offer | undefined>(
+      (best, offer) => (best !== undefined && compareVersions(best.version, offer.version) >= 0 ? best : offer),
+      undefined,
+    );
 }
 
 /** apk and all it needs to run: the static one where the mirror has it. Libraries that nothing provides throw E_MIRROR. */
@@ -84,7 +95,11 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
   const main = newest(all, "apk-tools-static") ?? newest(all, "apk-tools");
   if (main === undefined) {
     const where = wish.repositories.join(", ");
-    throw new FirnError("E_MIRROR", `Neither apk-tools-static nor apk-tools is in ${where}. Nothing was changed.`, "Add the repository that has it (Alpine's main) with -X, or install apk here.");
+    throw new FirnError(
+      "E_MIRROR",
+      `Neither apk-tools-static nor apk-tools is in ${where}. Nothing was changed.`,
+      "Add the repository that has it (Alpine's main) with -X, or install apk here.",
+    );
   }
   // The certificates are for https repositories; the static apk does not depend on them.
   const chosen = new Map<string, Offer>([[main.name, main]]);
@@ -94,7 +109,11 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
     const name = dependencyName(word);
     const offer = newest(all, name);
     if (offer === undefined && name.startsWith("so:"))
-      throw new FirnError("E_MIRROR", `${main.name} needs ${name}, which no given repository provides. Nothing was changed.`, "Add Alpine's main repository with -X.");
+      throw new FirnError(
+        "E_MIRROR",
+        `${main.name} needs ${name}, which no given repository provides. Nothing was changed.`,
+        "Add Alpine's main repository with -X.",
+      );
     if (offer === undefined || chosen.has(offer.name)) continue;
     chosen.set(offer.name, offer);
     wanted.push(...offer.depends.filter((other) => !other.startsWith("/")));
@@ -107,7 +126,11 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
   const source = `${offer.place}/${packageFile(offer)}`;
   const file = `${tmp}/package.apk`;
   if (offer.place.startsWith("/")) {
-    if (!isFile(source)) throw new FirnError("E_MIRROR_STALE", `${source}: the repository's index names this package, but it is not there.`);
+    if (!isFile(source))
+      throw new FirnError(
+        "E_MIRROR_STALE",
+        `${source}: the repository's index names this package, but it is not there.`,
+      );
     // A copy, so that what is verified is what is unpacked.
     copyFile(source, file, 0o600);
     verifyPackage(file, offer, tmp);
@@ -151,7 +174,10 @@ function unpackedTool(root: string, tmp: string): ApkTool & Disposable {
     .flatMap((folder) => names(`${root}/${folder}`).map((name) => `${folder}/${name}`))
     .find((path) => /\/ld-musl-[a-z0-9_]+\.so\.1$/.test(path));
   if (program === undefined || loader === undefined)
-    throw new FirnError("E_MIRROR", "The mirror's apk-tools or musl does not hold what firn needs to run apk. Nothing was changed.");
+    throw new FirnError(
+      "E_MIRROR",
+      "The mirror's apk-tools or musl does not hold what firn needs to run apk. Nothing was changed.",
+    );
   return {
     argv: [`${root}/${loader}`, "--library-path", `${root}/lib:${root}/usr/lib`, program],
     env,
@@ -166,13 +192,13 @@ function certificates(root: string): Record<string, string> {
 }
 
 /**
- * An apk for this machine without apk: fetched from the repositories, with every signature and hash checked through openssl, and
+ * An apk for a machine without one: fetched from the repositories, with every signature and hash checked through openssl, and
  * unpacked into a temporary folder that goes when the result is disposed of. It is for new roots (`--initdb`) and for looking into
  * repositories; a root with an apk of its own is changed by that one, in a chroot.
  * Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE, E_ARCH, E_PROGRAM_MISSING.
  */
 export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
-  const arch = hostArchitecture();
+  const arch = wish.arch ?? hostArchitecture();
   makeDirectories(wish.cacheDir, 0o755);
   const folder = temporaryFolder(wish.tmp);
   try {
@@ -184,7 +210,12 @@ export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
     }
     const tool = unpackedTool(root, folder.path);
     const { stdout } = run([...tool.argv, "--version"]);
-    if (!stdout.startsWith("apk-tools ")) throw new FirnError("E_MIRROR", "The mirror's apk does not run here. Nothing was changed.", "Install apk on this machine.");
+    if (!stdout.startsWith("apk-tools "))
+      throw new FirnError(
+        "E_MIRROR",
+        "The mirror's apk does not run here. Nothing was changed.",
+        "Install apk on this machine.",
+      );
     return tool;
   } catch (error) {
     folder[Symbol.dispose]();

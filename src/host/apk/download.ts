@@ -24,7 +24,10 @@ function fetch(url: string, file: string): Finished {
   } catch (error) {
     if (!(error instanceof FirnError) || error.problem.code !== "E_PROGRAM_MISSING") throw error;
   }
-  return tryRun(["curl", "-fsSL", "--connect-timeout", PATIENCE, "--speed-time", PATIENCE, "--speed-limit", "1", "-o", file, url], { env });
+  return tryRun(
+    ["curl", "-fsSL", "--connect-timeout", PATIENCE, "--speed-time", PATIENCE, "--speed-limit", "1", "-o", file, url],
+    { env },
+  );
 }
 
 /** Fetches a URL into a file. Throws E_MIRROR with the URL and what the program said, E_PROGRAM_MISSING without wget and curl. */
@@ -32,5 +35,9 @@ export function download(url: string, file: string): void {
   const { status, stderr } = fetch(url, file);
   if (status === 0 && isFile(file)) return;
   const said = stderr.trim().split("\n").at(-1) ?? "";
-  throw new FirnError("E_MIRROR", `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`, "Check the network and the repository's address.");
+  throw new FirnError(
+    "E_MIRROR",
+    `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`,
+    "Check the network and the repository's address.",
+  );
 }

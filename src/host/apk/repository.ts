@@ -4,7 +4,17 @@ import { FirnError } from "../../model/problem.ts";
 import { exists, isFile, makeDirectories, names, newName } from "../files.ts";
 import { run } from "../run.ts";
 import { indexText } from "./bootstrap.ts";
-import { architectureOf, cacheUsable, invoke, orThrowTrouble, outside, rootOutside, scratchFolder, troubleOf, type ApkTarget } from "./target.ts";
+import {
+  architectureOf,
+  cacheUsable,
+  invoke,
+  orThrowTrouble,
+  outside,
+  rootOutside,
+  scratchFolder,
+  troubleOf,
+  type ApkTarget,
+} from "./target.ts";
 import { verifyPackage } from "./verify.ts";
 
 /** An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to. */
@@ -15,7 +25,7 @@ export interface ScratchRoot {
   cacheDir: string;
 }
 
-const opened = new Map<string, ScratchRoot>();
+const scratchRoots = new Map<string, ScratchRoot>();
 
 function openScratchRoot(target: ApkTarget): ScratchRoot {
   const base = scratchFolder(target);
@@ -34,7 +44,11 @@ function requireLocalIndexes(target: ApkTarget): void {
     const place = repositoryPlace(repository);
     if (isFile(outside(target, `${place}/${arch}/APKINDEX.tar.gz`))) continue;
     const shown = target.shown?.[place] ?? place;
-    throw new FirnError("E_MIRROR", `${shown}: there is no index for ${arch} in this folder (${arch}/APKINDEX.tar.gz).`, "A repository is a folder that holds a folder for each architecture.");
+    throw new FirnError(
+      "E_MIRROR",
+      `${shown}: there is no index for ${arch} in this folder (${arch}/APKINDEX.tar.gz).`,
+      "A repository is a folder that holds a folder for each architecture.",
+    );
   }
 }
 
@@ -44,12 +58,12 @@ function requireLocalIndexes(target: ApkTarget): void {
  */
 export function verifyRepositories(target: ApkTarget): ScratchRoot {
   const key = JSON.stringify(target);
-  const known = opened.get(key);
+  const known = scratchRoots.get(key);
   if (known !== undefined && exists(outside(target, known.root))) return known;
   requireLocalIndexes(target);
   const fresh = openScratchRoot(target);
   orThrowTrouble(troubleOf(target, invoke(target, ["update"], fresh)));
-  opened.set(key, fresh);
+  scratchRoots.set(key, fresh);
   return fresh;
 }
 
@@ -74,7 +88,10 @@ export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): O
         .map((name) => ({ file: `${folder}/${name}`, network: true }));
   return [...local, ...fetched].flatMap(({ file, network }) => {
     const text = indexText(file);
-    return (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({ ...record, network }));
+    return (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({
+      ...record,
+      network,
+    }));
   });
 }
 
@@ -103,7 +120,10 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
     }
   // apk reports a package that it could not fetch as an error of its own, but exits with 0 for some.
   const said = finished.stderr.trim().split("\n").at(-1) ?? "";
-  throw new FirnError("E_MIRROR_STALE", `${name}: the repositories name this package, but it could not be fetched${said && ` (${said})`}.`);
+  throw new FirnError(
+    "E_MIRROR_STALE",
+    `${name}: the repositories name this package, but it could not be fetched${said && ` (${said})`}.`,
+  );
 }
 
 /** The paths in a package, without its metadata; folders end in a slash. */

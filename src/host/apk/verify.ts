@@ -16,16 +16,16 @@ function* candidates(bytes: Uint8Array): Generator<number> {
 
 function writeSlice(path: string, bytes: Uint8Array): void {
   using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
-  sys.write(fd.number, bytes.slice().buffer as ArrayBuffer);
+  sys.write(fd.number, bytes.slice().buffer);
 }
 
 /** Copies what follows `offset` of a file. */
 function copyRest(from: string, to: string, offset: number): void {
   using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
-  for (let at = offset; ; ) {
+  for (let at = offset; ;) {
     const bytes = readBytes(from, at, 1 << 20);
     if (bytes.length === 0) return;
-    sys.write(target.number, bytes.slice().buffer as ArrayBuffer);
+    sys.write(target.number, bytes.slice().buffer);
     at += bytes.length;
   }
 }
@@ -37,7 +37,12 @@ export function digest(algorithm: "sha1" | "sha256", file: string): string {
 }
 
 /** Ends of gzip members from `start`: the first end for which `isEnd` holds of the bytes before it. */
-function memberEnd(bytes: Uint8Array, start: number, file: string, isEnd: (file: string) => boolean): number | undefined {
+function memberEnd(
+  bytes: Uint8Array,
+  start: number,
+  file: string,
+  isEnd: (file: string) => boolean,
+): number | undefined {
   for (const offset of candidates(bytes.subarray(start))) {
     writeSlice(file, bytes.subarray(start, start + offset));
     if (isEnd(file)) return start + offset;
@@ -64,18 +69,36 @@ export function verifyIndex(file: string, what: string, keysDir: string, tmp: st
   const listed = tryRun(["tar", "-tzf", signature]).stdout.split("\n")[0] ?? "";
   const match = /^\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)$/.exec(listed);
   const [member = "", scheme = "", name = ""] = match ?? [];
-  if (match === null) refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
+  if (match === null)
+    refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
   const key = `${keysDir}/${name}`;
   if (!isFile(key)) {
     const known = names(keysDir).join(", ") || "none";
-    refuse(what, `the index is signed with the key ${name}, which is not trusted here; known keys: ${known}`, "Give the folder with that public key with --keys-dir.");
+    refuse(
+      what,
+      `the index is signed with the key ${name}, which is not trusted here; known keys: ${known}`,
+      "Give the folder with that public key with --keys-dir.",
+    );
   }
   run(["tar", "-xzf", signature, "-C", folder.path, member]);
   const rest = `${folder.path}/rest`;
   copyRest(file, rest, end);
   const algorithm = scheme === "RSA256" ? "-sha256" : "-sha1";
-  const checked = tryRun(["openssl", "dgst", algorithm, "-verify", key, "-signature", `${folder.path}/${member}`, rest]);
-  if (checked.status !== 0) refuse(what, `the signature of the index does not verify with the key ${name}: it was damaged, or changed after it was signed`);
+  const checked = tryRun([
+    "openssl",
+    "dgst",
+    algorithm,
+    "-verify",
+    key,
+    "-signature",
+    `${folder.path}/${member}`,
+    rest,
+  ]);
+  if (checked.status !== 0)
+    refuse(
+      what,
+      `the signature of the index does not verify with the key ${name}: it was damaged, or changed after it was signed`,
+    );
 }
 
 /**
@@ -93,10 +116,12 @@ export function verifyPackage(file: string, record: IndexRecord, tmp: string): v
   const signed = memberEnd(head, 0, control, isGzip) ?? 0;
   const isControl = (part: string): boolean => digest("sha1", part) === wanted;
   const end = memberEnd(head, signed, control, isControl) ?? memberEnd(head, 0, control, isControl);
-  if (end === undefined) refuse(what, "the package is not the one that the signed index names: it was damaged or changed");
+  if (end === undefined)
+    refuse(what, "the package is not the one that the signed index names: it was damaged or changed");
   const info = run(["tar", "-xzOf", control, ".PKGINFO"]).stdout;
   const expected = /^datahash = ([0-9a-f]{64})$/m.exec(info)?.[1];
   const data = `${folder.path}/data`;
   copyRest(file, data, end);
-  if (expected === undefined || digest("sha256", data) !== expected) refuse(what, "the files in the package are not those that were signed: it was damaged or changed");
+  if (expected === undefined || digest("sha256", data) !== expected)
+    refuse(what, "the files in the package are not those that were signed: it was damaged or changed");
 }

@@ -37,7 +37,7 @@ export function parseRelease(text: string): string | undefined {
 }
 
 /** The part of a URL that names a release: a whole folder name, so never a part of a host's name. */
-const RELEASE_FOLDER = /(?<=\/)(v\d+\.\d+|latest-stable)(?=\/|$)/;
+const RELEASE_FOLDER = /(?<=(?:^|[^/])\/)(v\d+\.\d+|latest-stable)(?=\/|$)/;
 
 /**
  * Rewrites the release in each mirror's URL, in those that are commented out too: whoever enables one later does not want the

@@ -34,7 +34,7 @@ function field(header: string, key: string): string {
 
 /** Calls `visit` with each record's header and the bounds of its file list. Headers start and end with a line break. */
 function eachRecord(text: string, visit: (header: string, filesStart: number, end: number) => void): void {
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     let end = text.indexOf("\n\n", start);
     if (end < 0) end = text.length;
     // The search for the first folder could run through many records of packages without files: bounded by slicing first.

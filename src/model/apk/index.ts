@@ -13,7 +13,7 @@ export interface IndexRecord {
   provides: readonly string[];
 }
 
-function record(text: string): IndexRecord {
+function parseRecord(text: string): IndexRecord {
   const found: IndexRecord = {
     name: "",
     version: "",
@@ -62,7 +62,7 @@ function record(text: string): IndexRecord {
 export function parseIndex(text: string): IndexRecord[] {
   return text
     .split("\n\n")
-    .map((part) => record(part))
+    .map((part) => parseRecord(part))
     .filter(({ name }) => name !== "");
 }
 
@@ -74,7 +74,7 @@ export function recordsNamed(text: string, names: ReadonlySet<string>): IndexRec
     if (!names.has(name)) continue;
     const before = text.lastIndexOf("\n\n", at);
     const after = text.indexOf("\n\n", at);
-    found.push(record(text.slice(before < 0 ? 0 : before + 2, after < 0 ? undefined : after)));
+    found.push(parseRecord(text.slice(before < 0 ? 0 : before + 2, after < 0 ? undefined : after)));
   }
   return found;
 }

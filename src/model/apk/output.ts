@@ -18,7 +18,8 @@ const kinds: Record<string, ChangeKind> = {
 };
 
 /** apk-tools, src/commit.c, print_change(). apk 3 pads the first number. */
-const step = /^\(\s*(\d+)\/(\d+)\) (?:\[APK unavailable, skipped\] )?([A-Z]\w+(?: pinning)?) ([^\s@]+)(?:@\S+)? \((\S+?)(?: -> (\S+))?\)$/;
+const step =
+  /^\(\s*(\d+)\/(\d+)\) (?:\[APK unavailable, skipped\] )?([A-Z]\w+(?: pinning)?) ([^\s@]+)(?:@\S+)? \((\S+?)(?: -> (\S+))?\)$/;
 
 /** Reads one line of apk's stdout; undefined when it is not a step. */
 export function parseStep(line: string): ProgressLine | undefined {

@@ -23,11 +23,14 @@ export interface ApkTrouble {
 const network =
   /could not connect|temporary error|network (error|connection)|DNS|timed out|connection|host|remote server|TLS|certificate|HTTP|unexpected end of file/i;
 /** What apk 2.14 (BAD, UNTRUSTED, IO ERROR) and 3 say of bytes that are not what was signed. Sources: as above. */
-const damaged = /BAD (signature|archive)|IO ERROR|(v2 package )?integrity error|format (is invalid|error)|ADB .*error|crypto error/;
+const damaged =
+  /BAD (signature|archive)|IO ERROR|(v2 package )?integrity error|format (is invalid|error)|ADB .*error|crypto error/;
 
-const repositoryLine = /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+)$/;
+const repositoryLine =
+  /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+)$/;
 const packageLine = /^ERROR: (\S+-[0-9]\S*-r\d+): (.+)$/;
-const scriptLine = /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
+const scriptLine =
+  /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
 
 function problem(code: Problem["code"], message: string, hint?: string): Problem {
   return hint === undefined ? { code, message } : { code, message, hint };
@@ -49,21 +52,34 @@ function repositoryProblem(place: string, reason: string): Problem {
     );
   const none = reason.includes("No such file or directory");
   const what = none ? "there is no index for this architecture" : reason.replace(/ \(check repositories file\)$/, "");
-  return problem("E_MIRROR", `${place}: ${what}.`, none ? "Check the repository's address and --arch." : "Check the network and the repository's address.");
+  return problem(
+    "E_MIRROR",
+    `${place}: ${what}.`,
+    none ? "Check the repository's address and --arch." : "Check the network and the repository's address.",
+  );
 }
 
 function packageProblem(name: string, reason: string): Problem | undefined {
-  if (reason.includes("mentioned in index not found"))
+  if (reason.includes("mentioned in index not found") || reason === "No such file or directory")
     return problem(
       "E_MIRROR_STALE",
       `${name}: the repository's index names this package, but the package is not there.`,
       "The mirror is being updated, or is incomplete. Try again later, or another mirror.",
     );
   if (reason.includes("UNTRUSTED") || damaged.test(reason))
-    return problem("E_SIGNATURE", `${name}: the package is not the one that the signed index names (apk: ${reason}).`, "Try another mirror.");
+    return problem(
+      "E_SIGNATURE",
+      `${name}: the package is not the one that the signed index names (apk: ${reason}).`,
+      "Try another mirror.",
+    );
   if (reason.includes("No space left")) return problem("E_NO_SPACE", `${name}: no space is left to install it.`);
   const owned = /^trying to overwrite (\S+) owned by (\S+?)\.?$/.exec(reason);
-  if (owned) return problem("E_PACKAGE_CONFLICT", `${name} and ${owned[2]} both bring the file /${owned[1]}.`, "Leave one of them out.");
+  if (owned)
+    return problem(
+      "E_PACKAGE_CONFLICT",
+      `${name} and ${owned[2]} both bring the file /${owned[1]}.`,
+      "Leave one of them out.",
+    );
   if (network.test(reason)) return problem("E_MIRROR", `${name}: it could not be fetched (apk: ${reason}).`);
   return undefined;
 }
@@ -86,9 +102,15 @@ export function parseMissing(stderr: string): MissingPackage[] {
 function missingProblem(missing: readonly MissingPackage[]): Problem {
   const words = missing.map(({ name, requiredBy }) => {
     const packages = requiredBy.filter((by) => !by.startsWith("world["));
-    return packages.length === 0 ? name : `${name} (needed by ${packages.map((by) => by.replace(/\[.*/, "")).join(", ")})`;
+    return packages.length === 0
+      ? name
+      : `${name} (needed by ${packages.map((by) => by.replace(/\[.*/, "")).join(", ")})`;
   });
-  return problem("E_PACKAGE_MISSING", `No repository has ${words.join(", ")}.`, "Check the name, and which repositories are given.");
+  return problem(
+    "E_PACKAGE_MISSING",
+    `No repository has ${words.join(", ")}.`,
+    "Check the name, and which repositories are given.",
+  );
 }
 
 /** What lies under "unable to select packages" when nothing is missing: conflicts, or versions that exclude each other. */
@@ -100,19 +122,26 @@ function conflictProblem(stderr: string): Problem {
     .slice(1)
     .filter((line) => /^ {2}\S/.test(line) || /^ {4}(breaks|conflicts|masked in):/.test(line))
     .map((line) => line.trim());
-  return problem("E_PACKAGE_CONFLICT", `These packages do not go together: ${clashes.join(" ")}`, "Leave one of them out.");
+  return problem(
+    "E_PACKAGE_CONFLICT",
+    `These packages do not go together: ${clashes.join(" ")}`,
+    "Leave one of them out.",
+  );
 }
 
 function databaseProblem(reason: string): Problem {
-  if (reason.includes("Read-only")) return problem("E_VOLUME_READONLY", "The root that apk should change is read-only.");
-  if (reason.includes("Permission denied")) return problem("E_NOT_ROOT", "Changing packages needs root.", "Run it with doas or sudo.");
-  if (reason.includes("temporary error")) return problem("E_LOCKED", "Another apk is at work on the same root.", "Wait until it has ended.");
+  if (reason.includes("Read-only"))
+    return problem("E_VOLUME_READONLY", "The root that apk should change is read-only.");
+  if (reason.includes("Permission denied"))
+    return problem("E_NOT_ROOT", "Changing packages needs root.", "Run it with doas or sudo.");
+  if (reason.includes("temporary error"))
+    return problem("E_LOCKED", "Another apk is at work on the same root.", "Wait until it has ended.");
   return problem("E_PROGRAM_FAILED", `apk cannot open its database: ${reason}.`);
 }
 
 /**
  * What went wrong in a run of apk, whatever its exit code says: apk exits with 0 when a repository is missing or its signature is
- * not trusted. A script's own output does not count unless apk reports the script. Undefined when all went well.
+ * not trusted, and when a trigger failed. A script's own output does not count unless apk reports the script. Undefined when all went well.
  */
 export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
   const lines = output.stderr.split("\n");
@@ -120,7 +149,6 @@ export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
     const match = repositoryLine.exec(line);
     if (match) return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "") };
   }
-  if (output.status === 0) return undefined;
   const scripts: string[] = [];
   let space = false;
   let first: Problem | undefined;
@@ -129,11 +157,17 @@ export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
     if (script) scripts.push(`${script[1]}: its ${script[2]} script ${script[3]}`);
     const entry = packageLine.exec(line);
     if (entry) first ??= packageProblem(entry[1] ?? "", entry[2] ?? "");
-    const database = /^ERROR: (?:Unable to lock database|Unable to (?:open|read) .*|Failed to open apk database): (.+)$/.exec(line);
+    const database =
+      /^ERROR: (?:Unable to lock database|Unable to (?:open|read) .*|Failed to open apk database): (.+)$/.exec(line);
     if (database) first ??= databaseProblem(database[1] ?? "");
     if (line.startsWith("ERROR: ") && line.includes("No space left on device")) space = true;
     const tag = /^WARNING: The repository tag for world dependency '(.+)' does not exist$/.exec(line);
-    if (tag) first ??= problem("E_PACKAGE_MISSING", `No repository has the tag of ${tag[1]}.`, "Add the repository as `@tag URL`.");
+    if (tag)
+      first ??= problem(
+        "E_PACKAGE_MISSING",
+        `No repository has the tag of ${tag[1]}.`,
+        "Add the repository as `@tag URL`.",
+      );
   }
   if (space) return { problem: problem("E_NO_SPACE", "The filesystem filled up while packages were installed.") };
   if (first !== undefined) return { problem: first };
@@ -141,6 +175,7 @@ export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
     return { problem: problem("E_PACKAGE_SCRIPT", [`${scripts.join("; ")}.`, ...told].join("\n")) };
   }
+  if (output.status === 0) return undefined;
   const missing = parseMissing(output.stderr);
   if (missing.length > 0) return { problem: missingProblem(missing), missing };
   if (output.stderr.includes("unable to select packages:")) return { problem: conflictProblem(output.stderr) };

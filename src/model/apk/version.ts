@@ -2,7 +2,16 @@
  * apk's order of versions. A version is `digits{.digits}{letter}{_suffix{digits}}{-rdigits}`; the kinds below are in the
  * order in which apk ranks what may come next: the version that goes on with the lower kind is the greater one.
  */
-const Kind = { invalid: -1, component: 0, digits: 1, letter: 2, suffix: 3, suffixNumber: 4, revision: 5, end: 6 } as const;
+const Kind = {
+  invalid: -1,
+  component: 0,
+  digits: 1,
+  letter: 2,
+  suffix: 3,
+  suffixNumber: 4,
+  revision: 5,
+  end: 6,
+} as const;
 type KindValue = (typeof Kind)[keyof typeof Kind];
 
 /** Negative: before the release it stands on. */
@@ -31,10 +40,9 @@ function following(text: string, at: number, last: KindValue): [KindValue, numbe
 function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];
   let kind: KindValue = Kind.digits;
-  for (let at = 0; ; ) {
-    if (kind === Kind.end || kind === Kind.invalid || at >= text.length) {
-      // A separator with nothing behind it ends a version as well as the end itself.
-      tokens.push({ kind: kind === Kind.invalid ? kind : Kind.end, value: 0 });
+  for (let at = 0; ;) {
+    if (kind === Kind.end || kind === Kind.invalid) {
+      tokens.push({ kind, value: 0 });
       return tokens;
     }
     const rest = text.slice(at);
@@ -53,10 +61,10 @@ function tokensOf(text: string): Token[] {
     } else {
       const zeros = kind === Kind.component ? (/^0+/.exec(rest)?.[0] ?? "") : "";
       if (zeros !== "") {
-        // After a dot, leading zeros are a token of their own: 1.01 < 1.1, 1.00 < 1.0; what follows compares as a number.
+        // After a dot, leading zeros are a token of their own, and a number always follows, 0 where there are no more digits.
         tokens.push({ kind, value: -zeros.length });
         at += zeros.length;
-        kind = at >= text.length ? Kind.end : Kind.digits;
+        kind = Kind.digits;
         continue;
       }
       const digits = /^[0-9]*/.exec(rest)?.[0] ?? "";

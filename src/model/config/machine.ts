@@ -26,7 +26,7 @@ export interface MachineConfig {
     /** Bytes; for an image only. Absent when nobody named it. */
     readonly size?: number;
     /** Bytes. */
-    readonly espSize: number;
+    readonly espSize: number | "auto";
     /** Bytes; 0 is none; auto leaves it to the planner (disk) or means none (image). */
     readonly swapSize: number | "auto";
     readonly slots: number;
@@ -123,7 +123,7 @@ export function completeMachine(wish: PartialMachine): MachineConfig {
   return {
     disk: {
       ...(disk.size === undefined ? {} : { size: disk.size }),
-      espSize: disk.espSize ?? 200 * 2 ** 20,
+      espSize: disk.espSize ?? "auto",
       swapSize: disk.swapSize ?? "auto",
       slots: disk.slots ?? 4,
       compression: disk.compression ?? "zstd",

@@ -2,6 +2,8 @@ import {
   buildApplication,
   buildCommand,
   buildRouteMap,
+  help,
+  version,
   type Application,
   type Command,
   type CommandContext,
@@ -276,9 +278,17 @@ const routes = buildRouteMap({
   },
 });
 
-export const application: Application<CommandContext> = buildApplication(routes, {
-  name: "firn",
-  versionInfo: { currentVersion: FIRN_VERSION },
-  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
-  documentation: { disableAnsiColor: true, useAliasInUsageLine: false, onlyRequiredInUsageLine: true },
-});
+const formatting = { useAliasInUsageLine: false, onlyRequiredInUsageLine: true, caseStyle: "convert-camel-to-kebab" } as const;
+
+export const application: Application<CommandContext> = buildApplication(
+  routes,
+  {
+    name: "firn",
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: { disableAnsiColor: true },
+  },
+  {
+    help: help({ brief: "Print this and exit", formatting, defaultForRouteMap: true }),
+    version: version({ brief: "Print the version and exit", info: { currentVersion: FIRN_VERSION } }),
+  },
+);

@@ -2,18 +2,26 @@ import { run } from "@stricli/core";
 import { application } from "./app.ts";
 import { catchSignals } from "./host/isolate.ts";
 import { rememberProcess } from "./host/lock.ts";
-import { commandLine, exit, print, say } from "./host/terminal.ts";
-import { exitCodes } from "./model/problem.ts";
+import { commandLine, exit, print } from "./host/terminal.ts";
+import { fail } from "./report/finish.ts";
 
-const process = { stdout: { write: print }, stderr: { write: say }, exitCode: 0 as number | string | null };
+const words = commandLine();
+let complaint = "";
+const process = {
+  stdout: { write: print },
+  stderr: { write: (text: string) => void (complaint += text) },
+  exitCode: null as number | string | null,
+};
+
+/** A command that ran has printed its answer and exited by itself; what is left is help, or words that stricli cannot read. */
+function end(): never {
+  if (process.exitCode === 0) return exit(0);
+  const json = words.includes("--json");
+  return fail({ code: "E_USAGE", message: complaint.trim(), hint: "`firn --help` and `firn COMMAND --help` show what there is." }, json);
+}
 
 catchSignals();
 rememberProcess();
-run(application, commandLine(), { process }).then(
-  // stricli's codes for a command line that it cannot read are negative; a command that ran has exited by itself.
-  () => exit(process.exitCode === 0 ? 0 : exitCodes.E_USAGE),
-  (error: unknown) => {
-    say(`E_INTERNAL: ${error instanceof Error ? error.message : String(error)}\n`);
-    exit(exitCodes.E_INTERNAL);
-  },
-);
+run(application, words, { process }).then(end, (error: unknown) => {
+  fail({ code: "E_INTERNAL", message: error instanceof Error ? error.message : String(error) }, false);
+});

@@ -21,12 +21,16 @@ export async function machineFlags(): Promise<string[]> {
   ];
 }
 
+/** `imageWith` these flags and those that every installation in the tests shares. */
+export async function baseImage(size = "2G", extra: readonly string[] = []): Promise<string> {
+  return imageWith(size, [...(await machineFlags()), ...extra]);
+}
+
 /**
  * An image made by the real `firn image`, kept in the cache by the content of the binary and the flags. It is shared and must not be
  * changed: copy it (`cp --sparse=always`) or lay an overlay over it.
  */
-export async function baseImage(size = "2G", extra: readonly string[] = []): Promise<string> {
-  const flags = [...(await machineFlags()), ...extra];
+export async function imageWith(size: string, flags: readonly string[]): Promise<string> {
   const hash = createHash("sha256")
     .update(readFileSync(await firnBinary()))
     .update(JSON.stringify([size, flags]));

@@ -40,7 +40,9 @@ const TAIL = 2000;
 /** Throws E_INTERRUPTED once a caught signal has come in. */
 export function checkInterrupt(): void {
   const signal = sys.pendingSignal();
-  if (signal !== 0) throw new FirnError("E_INTERRUPTED", `Stopped by ${signal === SIGTERM ? "SIGTERM" : "^C"}.`);
+  if (signal === 0) return;
+  const name = signal === SIGINT ? "^C" : signal === SIGTERM ? "SIGTERM" : "a hang-up";
+  throw new FirnError("E_INTERRUPTED", `Stopped by ${name}. What boots was not touched.`);
 }
 
 /**

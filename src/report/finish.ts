@@ -21,9 +21,13 @@ export function finish(flags: { json?: unknown }, command: () => Result): void {
     print(json ? `${JSON.stringify(data)}\n` : lines.map((line) => `${line}\n`).join(""));
     exit(code);
   } catch (error) {
-    const problem = problemOf(error);
-    if (json) print(problemJson(problem));
-    else say(problemText(problem));
-    exit(exitCodes[problem.code]);
+    fail(problemOf(error), json);
   }
+}
+
+/** Prints a problem, on stdout as JSON or on stderr for a person, and ends the process with its exit code. */
+export function fail(problem: Problem, json: boolean): never {
+  if (json) print(problemJson(problem));
+  else say(problemText(problem));
+  return exit(exitCodes[problem.code]);
 }

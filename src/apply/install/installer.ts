@@ -1,3 +1,4 @@
+import service from "../../../system/firn.initd";
 import { apk, type ApkTarget } from "../../host/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/block.ts";
 import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot-files.ts";
@@ -183,6 +184,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
       copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
       makeDirectories(insideRoot(root, "/etc/firn"));
       writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleFirnToml());
+      writeText(`${insideRoot(root, "/etc/init.d")}/firn`, service, 0o755);
     });
   }
 

@@ -278,7 +278,11 @@ const routes = buildRouteMap({
   },
 });
 
-const formatting = { useAliasInUsageLine: false, onlyRequiredInUsageLine: true, caseStyle: "convert-camel-to-kebab" } as const;
+const formatting = {
+  useAliasInUsageLine: false,
+  onlyRequiredInUsageLine: true,
+  caseStyle: "convert-camel-to-kebab",
+} as const;
 
 export const application: Application<CommandContext> = buildApplication(
   routes,

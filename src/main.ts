@@ -17,7 +17,10 @@ const process = {
 function end(): never {
   if (process.exitCode === 0) return exit(0);
   const json = words.includes("--json");
-  return fail({ code: "E_USAGE", message: complaint.trim(), hint: "`firn --help` and `firn COMMAND --help` show what there is." }, json);
+  return fail(
+    { code: "E_USAGE", message: complaint.trim(), hint: "`firn --help` and `firn COMMAND --help` show what there is." },
+    json,
+  );
 }
 
 catchSignals();

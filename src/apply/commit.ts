@@ -1,4 +1,5 @@
 import { flush } from "../host/btrfs.ts";
+import { systemFailure } from "../host/failure.ts";
 import {
   exists,
   makeDirectories,
@@ -23,8 +24,8 @@ function newLinkSet(top: string): LinkSetId {
 /**
  * Makes `slots` boot: a new link set, flushed together with all that it names, then one rename, flushed. The order is
  * that of facts-durability.md: rEFInd does not replay the log tree, so only a full flush counts, and the first must
- * be on disk before the rename. `before` runs ahead of the first flush, `beforeRename` after it.
- * Throws E_NO_SPACE with the old link set still in force.
+ * be on disk before the rename. `before` runs ahead of the first flush. A failure before the rename leaves the old link set in
+ * force; when the last flush fails, E_NOT_DURABLE says that either may boot.
  */
 export function commit(top: string, slots: readonly GenerationId[], before: () => void = () => {}): LinkSetId {
   const id = newLinkSet(top);
@@ -40,19 +41,29 @@ export function commit(top: string, slots: readonly GenerationId[], before: () =
     flush(top);
     rename(next, `${top}/${layout.current}`);
   } catch (error) {
-    if (exists(folder)) deleteLinkSet(top, id);
+    discard(top, id, next);
     throw error;
   }
   try {
     flush(top);
   } catch (error) {
     throw new FirnError(
-      "E_INTERNAL",
+      "E_NOT_DURABLE",
       `The switch was made, but the disk did not confirm it: ${error instanceof Error ? error.message : ""}. After a power cut the old or the new generation boots.`,
       "Look at the disk's health (dmesg, btrfs device stats).",
     );
   }
   return id;
+}
+
+/** Takes back what never came into force. On a filesystem that failed this fails too, and the failure itself is what counts. */
+function discard(top: string, id: LinkSetId, next: string): void {
+  try {
+    if (exists(next)) removeFile(next);
+    if (exists(`${top}/${layout.linkSet(id)}`)) deleteLinkSet(top, id);
+  } catch (error) {
+    if (systemFailure(error) === undefined) throw error;
+  }
 }
 
 /** Deletes a link set that is not in force. */

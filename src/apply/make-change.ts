@@ -1,5 +1,5 @@
 import { apk } from "../host/apk/apk.ts";
-import { createSubvolume } from "../host/btrfs.ts";
+import { createSubvolume, deleteSubvolume } from "../host/btrfs.ts";
 import type { Chroot } from "../host/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile } from "../host/files.ts";
 import { run, tryRun } from "../host/run.ts";
@@ -83,6 +83,7 @@ export function changeMaker(
         transaction.wish.report.note(`${name} is there from before: its data is used.`);
       } else {
         createSubvolume(folder);
+        transaction.onDiscard(() => deleteSubvolume(folder));
         seedCommons(root, folder);
       }
       if (!isDirectory(root)) run(["mkdir", "-p", path], { chroot: chroot.path });

@@ -53,6 +53,8 @@ export class Transaction implements Disposable {
   private files: PathChange[] = [];
   private record: GenerationRecord | undefined;
   private done = false;
+  private committed = false;
+  private readonly undo: (() => void)[] = [];
 
   constructor(readonly wish: TransactionWish) {
     const { state, volume } = wish;
@@ -74,6 +76,11 @@ export class Transaction implements Disposable {
   replaceTemplate(text: string): void {
     this.template = text;
     this.newTemplate = true;
+  }
+
+  /** What to take back, beside the draft, when this ends without a commit. */
+  onDiscard(undo: () => void): void {
+    this.undo.push(undo);
   }
 
   /** Carries out a plan. Stops between two steps when a signal has come. */
@@ -180,8 +187,11 @@ export class Transaction implements Disposable {
       commit(this.top, slots, () => {
         if (this.newTemplate) replaceText(`${this.top}/${layout.fstab}`, this.template);
       });
+      this.committed = true;
     } catch (error) {
-      if (error instanceof FirnError && error.problem.code === "E_INTERNAL") throw error;
+      if (error instanceof FirnError && error.problem.code === "E_NOT_DURABLE") throw error;
+      if (this.newTemplate && this.wish.state.template !== undefined)
+        replaceText(`${this.top}/${layout.fstab}`, this.wish.state.template);
       deleteGeneration(`${this.top}/${layout.generation(this.opened.id)}`);
       throw error;
     }
@@ -189,6 +199,7 @@ export class Transaction implements Disposable {
 
   [Symbol.dispose](): void {
     this.draft?.[Symbol.dispose]();
+    if (!this.committed) for (const undo of this.undo) undo();
   }
 }
 

@@ -14,7 +14,6 @@ import { generationRoot } from "../host/generation.ts";
 import { workingDirectory, environment } from "../host/terminal.ts";
 import { normaliseRepository, parseRelease, switchRelease } from "../model/apk/conf.ts";
 import { approximateSize } from "../model/config/size.ts";
-import { retentionWish } from "../model/config/firn.ts";
 import { commonsOf } from "../model/fstab.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
@@ -139,9 +138,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
         force: flags.force === true,
         neededBytes:
           Math.max(0, prepared.simulation?.installedBytesDelta ?? 0) + (prepared.simulation?.downloadBytes ?? 0),
-        retention: retentionWish(config.retention, state.space.total),
         autoGc: config.retention.autoGc,
-        now: Date.now(),
       }),
     );
     if (flags.dryRun) return dryRun(prepared, steps.map(describeStep), id);

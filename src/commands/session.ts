@@ -72,6 +72,6 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
   }
   useCompression(volume, seen);
   using _lock = flags.dryRun ? undefined : lockVolume(seen.uuid, command, flags.wait === true, report.note);
-  const state = flags.dryRun ? seen : inspect(volume);
+  const state = inspect(volume, true);
   return use({ volume, state, report, config: firnConfig(volume, state) });
 }

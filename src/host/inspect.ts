@@ -41,8 +41,45 @@ function readGeneration(top: string, id: GenerationId): Generation {
   return { id, record: parseRecord(readTextIfAny(`${folder}/${METADATA}`)), complete: exists(`${folder}/${ROOT}`) };
 }
 
-/** Reads a volume into one plain value. Starts no program, writes nothing. */
-export function inspect(volume: Volume): VolumeState {
+/**
+ * The generations of the filesystem at `top` that are mounted anywhere. btrfs lets a mounted subvolume be deleted and blanks it at
+ * once, so every mount namespace counts: those of containers, and of other runs of firn.
+ */
+function mountedGenerations(top: string): GenerationId[] {
+  const own = readText("/proc/self/mountinfo");
+  const device = parseMountinfo(own).findLast(({ path }) => path === top)?.device;
+  const seen = new Set<string>();
+  const found = new Set<GenerationId>();
+  for (const process of names("/proc")) {
+    if (!/^\d+$/.test(process)) continue;
+    const text = mountinfoOf(process, seen);
+    for (const mount of parseMountinfo(text)) {
+      const name = mount.device === device ? generationOfSubvolume(mount.root) : undefined;
+      const id = name === undefined ? undefined : parseGenerationId(name);
+      if (id !== undefined) found.add(id);
+    }
+  }
+  return [...found];
+}
+
+/** The mounts of a process, or "" when another one of its namespace was asked before, or it is gone. */
+function mountinfoOf(process: string, seen: Set<string>): string {
+  try {
+    const namespace = sys.readlink(`/proc/${process}/ns/mnt`);
+    if (seen.has(namespace)) return "";
+    seen.add(namespace);
+    return readText(`/proc/${process}/mountinfo`);
+  } catch (error) {
+    if (isSysError(error)) return "";
+    throw error;
+  }
+}
+
+/**
+ * Reads a volume into one plain value. Starts no program, writes nothing. `deep` also looks for generations that are mounted
+ * somewhere, which only somebody who deletes needs to know.
+ */
+export function inspect(volume: Volume, deep = false): VolumeState {
   const top = volume.path;
   const current = linkTarget(`${top}/${layout.current}`);
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
@@ -71,6 +108,7 @@ export function inspect(volume: Volume): VolumeState {
       .filter((id) => id !== linkSet),
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
+    mounted: deep ? mountedGenerations(top) : [],
     commons: names(`${top}/${layout.commons}`),
     template: readTextIfAny(`${top}/${layout.fstab}`),
     space: {

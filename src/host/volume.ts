@@ -30,6 +30,13 @@ function runningSource(): Source {
       "Name one: --volume DISK or --volume IMAGE.",
     );
   }
+  if (/\.draft\/@/.test(root.root)) {
+    throw new FirnError(
+      "E_IN_DRAFT",
+      "This is a program inside a draft. Nothing was changed.",
+      "Leave `firn shell` or `firn run` first.",
+    );
+  }
   return { device: root.source, running: true };
 }
 

@@ -45,6 +45,8 @@ export const exitCodes = {
   E_COMMAND: 58,
   E_FILE: 59,
   E_MOUNT: 60,
+  E_NOT_DURABLE: 61,
+  E_IN_DRAFT: 62,
 } as const;
 
 export type ProblemCode = keyof typeof exitCodes;

@@ -11,7 +11,7 @@ export interface Retention {
   minimumFree: number;
 }
 
-export type KeepReason = "slot" | "booted" | "trial" | "pinned" | "last known good" | "count" | "age";
+export type KeepReason = "slot" | "booted" | "mounted" | "trial" | "pinned" | "last known good" | "count" | "age";
 
 export interface Verdict {
   id: GenerationId;
@@ -22,6 +22,7 @@ export interface Verdict {
 export function mustKeep(state: VolumeState, id: GenerationId): KeepReason | undefined {
   if (state.slots.includes(id)) return "slot";
   if (state.booted === id) return "booted";
+  if (state.mounted.includes(id)) return "mounted";
   if (state.trial === id) return "trial";
   if (state.generations.find((generation) => generation.id === id)?.record.pinned) return "pinned";
   return lastKnownGood(state) === id ? "last known good" : undefined;

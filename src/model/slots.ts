@@ -1,7 +1,12 @@
 import type { GenerationId } from "./ids.ts";
 
-/** Slots to set up when nothing else is said; rEFInd's menu shows them all. */
-export const DEFAULT_SLOTS = 4;
+/** Slots of a volume whose `current` is lost, so that nobody can say how many its boot menu has: the default. */
+const DEFAULT_SLOTS = 4;
+
+/** How many slots a commit fills: as many as there were. */
+export function slotsToFill(found: number): number {
+  return found > 0 ? found : DEFAULT_SLOTS;
+}
 
 /**
  * The slots after a commit or a rollback: the chosen generation, then the old order without it and without repeats. Always

@@ -25,6 +25,8 @@ export interface VolumeState {
   /** The generation that runs now, when the volume is the running system's. */
   booted: GenerationId | undefined;
   trial: GenerationId | undefined;
+  /** Mounted somewhere beside /, in any mount namespace: deleting one would blank it under its user. */
+  mounted: readonly GenerationId[];
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
   template: string | undefined;

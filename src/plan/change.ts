@@ -1,8 +1,8 @@
 import type { GenerationId, LinkSetId } from "../model/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { retain, type Retention } from "../model/retention.ts";
+import { mustKeep } from "../model/retention.ts";
 import { approximateSize } from "../model/config/size.ts";
-import { rotate } from "../model/slots.ts";
+import { rotate, slotsToFill } from "../model/slots.ts";
 import type { VolumeState } from "../model/state.ts";
 
 /** What is done to the draft. */
@@ -24,11 +24,8 @@ export interface ChangeWish {
   force: boolean;
   /** Bytes that the change is expected to take on the volume. */
   neededBytes: number;
-  retention: Retention;
   /** Delete what retention allows when space is short. */
   autoGc: boolean;
-  /** Milliseconds since the epoch. */
-  now: number;
 }
 
 export type ChangeStep =
@@ -60,12 +57,7 @@ export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] |
   if (state.drafts.length > 0) steps.push({ kind: "discard-drafts", names: state.drafts });
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
   if (state.space.free < needed) {
-    const free = retain(state, { ...wish.retention, minimumFree: 0 }, wish.now).flatMap(({ id, keep }) => {
-      const may =
-        keep === undefined ||
-        (keep !== "slot" && keep !== "booted" && keep !== "trial" && keep !== "pinned" && keep !== "last known good");
-      return may && id !== base ? [id] : [];
-    });
+    const free = state.generations.flatMap(({ id }) => (mustKeep(state, id) === undefined && id !== base ? [id] : []));
     if (!wish.autoGc || free.length === 0) return noSpace(state, needed, free);
     steps.push({ kind: "collect", generations: free, linkSets: state.oldLinkSets });
   }
@@ -74,7 +66,7 @@ export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] |
     { kind: "change", change: wish.change },
     { kind: "compare", force: wish.force },
     { kind: "seal" },
-    { kind: "commit", slots: rotate(state.slots, wish.id, Math.max(state.slotCount, 1)) },
+    { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount)) },
   );
   return steps;
 }

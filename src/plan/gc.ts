@@ -25,6 +25,7 @@ export function planGc(
     const what = {
       slot: "is in a boot slot",
       booted: "is booted",
+      mounted: "is mounted",
       trial: "is on trial",
       pinned: "is pinned",
       "last known good": "is the last one known to be good",

@@ -1,6 +1,6 @@
 import type { GenerationId } from "../model/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { rotate } from "../model/slots.ts";
+import { rotate, slotsToFill } from "../model/slots.ts";
 import { previous, type VolumeState } from "../model/state.ts";
 
 export interface SwitchStep {
@@ -19,5 +19,5 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
     );
   }
   if (state.slots[0] === chosen) return [];
-  return [{ kind: "commit", slots: rotate(state.slots, chosen, Math.max(state.slotCount, 1)) }];
+  return [{ kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount)) }];
 }

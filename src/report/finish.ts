@@ -4,8 +4,16 @@ import { FirnError, exitCodes, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./report.ts";
 import type { Result } from "./result.ts";
 
+/** The error that came first, when releasing something failed because of it: what a user needs to know. */
+function firstCause(error: unknown): unknown {
+  if (error instanceof Error && error.name === "SuppressedError" && "suppressed" in error)
+    return firstCause(error.suppressed);
+  return error;
+}
+
 /** What a thrown thing means to a user. Only what nobody foresaw is E_INTERNAL. */
-export function problemOf(error: unknown): Problem {
+export function problemOf(thrown: unknown): Problem {
+  const error = firstCause(thrown);
   if (error instanceof FirnError) return error.problem;
   const failure = systemFailure(error);
   if (failure !== undefined) return failure;

@@ -10,6 +10,7 @@ import { newGenerationId } from "../apply/draft.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
 import { predownload, simulate, type Simulation } from "../host/apk/apk.ts";
 import { enterRoot } from "../host/chroot.ts";
+import { initramfsBytes } from "../host/boot-files.ts";
 import { generationRoot } from "../host/generation.ts";
 import { workingDirectory, environment } from "../host/terminal.ts";
 import { normaliseRepository, parseRelease, switchRelease } from "../model/apk/conf.ts";
@@ -90,6 +91,13 @@ function prepare(
   return { sources, simulation };
 }
 
+/** Bytes that a change writes: its packages, what is fetched of them, and the initramfs where the kernel or its maker changes. */
+function neededBytes(simulation: Simulation | undefined, root: string): number {
+  if (simulation === undefined) return 0;
+  const boot = simulation.changes.some(({ name }) => name === "mkinitfs" || name.startsWith("linux-"));
+  return simulation.writtenBytes + simulation.downloadBytes + (boot ? initramfsBytes(root) : 0);
+}
+
 function dryRun(prepared: Prepared, steps: readonly string[], id: GenerationId): Result {
   const changes = prepared.simulation?.changes ?? [];
   return {
@@ -136,8 +144,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
         ...(chosen === undefined ? {} : { base: chosen }),
         id,
         force: flags.force === true,
-        neededBytes:
-          Math.max(0, prepared.simulation?.installedBytesDelta ?? 0) + (prepared.simulation?.downloadBytes ?? 0),
+        neededBytes: base === undefined ? 0 : neededBytes(prepared.simulation, generationRoot(volume.path, base)),
         autoGc: config.retention.autoGc,
       }),
     );

@@ -13,6 +13,13 @@ export function kernelFlavors(root: string): string[] {
   return names(insideRoot(root, "/boot")).flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
 }
 
+/** Bytes of the initramfs images in a root: what a change of its kernel or of mkinitfs writes anew, which apk does not count. */
+export function initramfsBytes(root: string): number {
+  const boot = insideRoot(root, "/boot");
+  const images = names(boot).filter((name) => name.startsWith("initramfs-"));
+  return images.reduce((sum, name) => sum + (sys.stat(`${boot}/${name}`, true)?.size ?? 0), 0);
+}
+
 export interface BootFiles {
   kernel: string;
   initramfs: string;

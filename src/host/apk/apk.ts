@@ -67,6 +67,8 @@ export interface Simulation {
   changes: readonly PackageChange[];
   /** Bytes by which the root grows, as the packages tell; negative when it shrinks. */
   installedBytesDelta: number;
+  /** Bytes of everything that is written anew: what a snapshot of the root grows by, since the old files stay in the original. */
+  writtenBytes: number;
   /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
   downloadBytes: number;
 }
@@ -86,6 +88,7 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
   const offers = indexRecords(target, wanted);
   const installed = new Map(packageList(databaseText(target) ?? "").map((known) => [known.name, known.installedBytes]));
   let installedBytesDelta = 0;
+  let writtenBytes = 0;
   const fetches: Offer[] = [];
   for (const { name, from, to } of changes) {
     if (from !== undefined) installedBytesDelta -= installed.get(name) ?? 0;
@@ -94,10 +97,11 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
     // apk takes a package from a folder rather than from the network.
     const offer = same.find(({ network }) => !network) ?? same[0];
     installedBytesDelta += offer?.installedBytes ?? 0;
+    writtenBytes += offer?.installedBytes ?? 0;
     if (offer?.network && !exists(outside(target, `${scratch.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
   }
   const downloadBytes = fetches.reduce((sum, { packageBytes }) => sum + packageBytes, 0);
-  return { changes, installedBytesDelta, downloadBytes, fetches };
+  return { changes, installedBytesDelta, writtenBytes, downloadBytes, fetches };
 }
 
 /**
@@ -105,8 +109,8 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
  * read-only root and on one that is still empty. Throws as `apk` does.
  */
 export function simulate(target: ApkTarget, args: readonly string[]): Simulation {
-  const { changes, installedBytesDelta, downloadBytes } = solve(target, args);
-  return { changes, installedBytesDelta, downloadBytes };
+  const { fetches: _, ...simulation } = solve(target, args);
+  return simulation;
 }
 
 /**

@@ -74,7 +74,7 @@ const machine = {
   interface: texts("NAME, or NAME=dhcp, or NAME=ADDRESS/BITS,GATEWAY"),
   dns: texts("A name server"),
   search: texts("A search domain"),
-  service: texts("RUNLEVEL:NAME or RUNLEVEL:!NAME"),
+  service: texts("NAME, RUNLEVEL/NAME, or !NAME to leave it out"),
   dryRun: yes("Show what would happen and stop"),
 };
 
@@ -125,7 +125,7 @@ function define(definition: Definition): Command<CommandContext> {
           ),
         );
     },
-  }) as Command<CommandContext>;
+  });
 }
 
 const changed = () => import("./commands/change.ts");

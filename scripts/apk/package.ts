@@ -178,7 +178,7 @@ export async function buildPackage(
   };
   const info = pkgInfo(spec, facts, createHash("sha256").update(data).digest("hex"));
   const members: Entry[] = [{ type: "file", path: ".PKGINFO", source: { bytes: Buffer.from(info) } }];
-  for (const [name, text] of Object.entries(spec.scripts ?? {}).sort())
+  for (const [name, text] of Object.entries(spec.scripts ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
     members.push({ type: "file", path: `.${name}`, mode: 0o755, source: { bytes: Buffer.from(text) } });
   const control = gzipSync(Buffer.concat([...tarBlocks(members, { mtime, checksums: false })]), { level: 9 });
   const bytes = Buffer.concat([signatureMember(signer, control), control, data]);

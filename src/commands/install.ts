@@ -58,7 +58,7 @@ function readConfigFile(path: string | undefined): PartialMachine {
   if (!parsed.ok) throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
   const { system, ...rest } = parsed.value;
   const folder = file.slice(0, file.lastIndexOf("/")) || "/";
-  return { ...rest, ...(system === undefined ? {} : { system: withAbsolutePaths(system, folder) }) } as PartialMachine;
+  return { ...rest, ...(system === undefined ? {} : { system: withAbsolutePaths(system, folder) }) };
 }
 
 /** Keys as text: a word that names a file stands for its lines. */

@@ -71,7 +71,9 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     );
   }
   useCompression(volume, seen);
-  using _lock = flags.dryRun ? undefined : lockVolume(seen.uuid, command, flags.wait === true, report.note);
+  using _lock = flags.dryRun
+    ? undefined
+    : lockVolume(seen.uuid, command, flags.wait === true, (text) => report.note(text));
   const state = inspect(volume, true);
   return use({ volume, state, report, config: firnConfig(volume, state) });
 }

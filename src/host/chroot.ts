@@ -27,9 +27,14 @@ export const INSIDE = "/run/firn";
 function provideResolver(root: string, stack: MountStack): void {
   const hosts = readTextIfAny("/etc/resolv.conf");
   if (hosts === undefined) return;
-  writeText(`${root}/run/resolv.conf`, hosts);
+  const kept = `${root}/run/resolv.conf`;
+  writeText(kept, hosts);
   const file = insideRoot(root, "/etc/resolv.conf");
-  if (file !== `${root}/run/resolv.conf` && isFile(file)) stack.add(Mount.bind(`${root}/run/resolv.conf`, file, true));
+  if (file === kept) return;
+  // A volume made by hand has the symlink lead to /tmp, which is in memory here as /run is.
+  const inMemory = [`${root}/run/`, `${root}/tmp/`].some((folder) => file.startsWith(folder));
+  if (inMemory && isDirectory(file.slice(0, file.lastIndexOf("/")))) writeText(file, hosts);
+  else if (isFile(file)) stack.add(Mount.bind(kept, file, true));
 }
 
 /** Mounts a root with /dev /proc /sys /run /tmp, the commons and the host's name servers, until its scope ends. */

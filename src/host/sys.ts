@@ -169,7 +169,7 @@ function translateAll(raw: Native): Native {
   const port: Record<string, unknown> = {};
   for (const name of Object.getOwnPropertyNames(raw)) {
     const value = raw[name as keyof Native];
-    port[name] = typeof value === "function" ? translated(value as (...args: never[]) => unknown) : value;
+    port[name] = typeof value === "function" ? translated(value) : value;
   }
   return port as unknown as Native;
 }

@@ -34,7 +34,7 @@ export function parseRecord(text: string | undefined): GenerationRecord & Partia
   if (text === undefined) return {};
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as GenerationRecord) : {};
+    return typeof value === "object" && value !== null ? value : {};
   } catch {
     return {};
   }

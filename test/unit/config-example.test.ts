@@ -78,7 +78,8 @@ test("the JSON schema knows every key, closes every table and describes every va
         (node["properties"] ?? {}) as Record<string, Record<string, unknown>>,
       )) {
         visit(inner, `${path}.${key}`);
-        const container = "properties" in inner || "properties" in ((inner["items"] ?? {}) as object);
+        const items = inner["items"] as Record<string, unknown> | undefined;
+        const container = "properties" in inner || items?.["properties"] !== undefined;
         assert.ok(container || "enum" in inner || typeof inner["description"] === "string", `${path}.${key}`);
       }
       if (node["items"] !== undefined) visit(node["items"] as Record<string, unknown>, `${path}[]`);

@@ -178,7 +178,7 @@ export function checkDocument<S extends v.GenericSchema>(
   input: unknown,
   rename: (where: string) => string = (where) => where,
 ): Checked<Camel<v.InferOutput<S>>> {
-  const problems = misplaced(schema as unknown as Node, input, [], knownKeys(schema));
+  const problems = misplaced(schema, input, [], knownKeys(schema));
   const result = v.safeParse(schema, input);
   for (const issue of result.issues ?? []) {
     const found = problemOf(issue);

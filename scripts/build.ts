@@ -39,7 +39,9 @@ export async function buildFirn(entry = join(root, "src/main.ts"), output = join
       logLevel: "warning",
     });
     const bytecode = join(work, "bundle.c");
-    execFileSync(join(engine, "qjsc"), ["-c", "-m", "-s", "-N", "firn_bundle", "-o", bytecode, bundle], { stdio: "inherit" });
+    execFileSync(join(engine, "qjsc"), ["-c", "-m", "-s", "-N", "firn_bundle", "-o", bytecode, bundle], {
+      stdio: "inherit",
+    });
     const sources = ["main", "heap", "files", "process", "volume"].map((name) => join(root, "native", `${name}.c`));
     mkdirSync(dirname(output), { recursive: true });
     const binary = join(work, "firn");

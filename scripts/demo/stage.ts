@@ -39,11 +39,16 @@ const PROMPT = "snow:~#";
  * Types a command into the machine, shows it and what it printed, and returns that. Throws when it ends otherwise than was
  * said: a demonstration that fails must not look like one that worked.
  */
-export async function type(machine: Machine, command: string, expect: "success" | "failure" = "success"): Promise<string> {
+export async function type(
+  machine: Machine,
+  command: string,
+  expect: "success" | "failure" = "success",
+): Promise<string> {
   prompt(PROMPT, command);
   const { status, stdout } = await machine.run(command, { timeoutSeconds: 180 });
   output(stdout);
-  if ((status === 0) !== (expect === "success")) throw new Error(`${command}: exit status ${status}, against expectation`);
+  if ((status === 0) !== (expect === "success"))
+    throw new Error(`${command}: exit status ${status}, against expectation`);
   return stdout;
 }
 
@@ -52,7 +57,7 @@ export async function menu(machine: Machine): Promise<void> {
   const entries = await machine.menu();
   for (const { text, selected } of entries) console.log(`   ${selected ? styled(7, `> ${text} `) : `  ${text}`}`);
   console.log("");
-  if (process.env["DBG"]) console.log("MENU", Date.now()-begun);
+  if (process.env["DBG"]) console.log("MENU", Date.now() - begun);
 }
 
 /** Waits for the login prompt, showing the services as they start, and logs root in. */
@@ -60,7 +65,8 @@ export async function login(machine: Machine, password: string): Promise<void> {
   let shown = machine.text.length;
   const show = (): void => {
     const end = machine.text.lastIndexOf("\n") + 1;
-    for (const line of machine.text.slice(shown, end).split("\n")) if (line.startsWith(' * ')) console.log(process.env["DBG"] ? Date.now()-begun : "", line.trimEnd());
+    for (const line of machine.text.slice(shown, end).split("\n"))
+      if (line.startsWith(" * ")) console.log(process.env["DBG"] ? Date.now() - begun : "", line.trimEnd());
     shown = Math.max(shown, end);
   };
   const timer = setInterval(show, 250);

@@ -12,7 +12,8 @@ export function exampleToml(): string {
 [disk]
 # Size of an image. A disk is used whole.
 # size = "4G"
-esp-size = "200M"
+# Without it: 200M, or what FAT32 needs on a disk with large sectors when that is more.
+# esp-size = "200M"
 # Without it: the least of RAM, 8G and a tenth of the disk; none for an image. "none" makes none.
 # swap-size = "2G"
 # Entries of the boot menu, 1 to 16.

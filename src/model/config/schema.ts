@@ -63,7 +63,9 @@ function parseArch(input: string): Parsed<"x86_64" | "aarch64"> {
 function buildMachineSchema() {
   const disk = v.strictObject({
     size: v.exactOptional(textOrNumber("Size of the image (firn image). A disk is used whole.", parseSize)),
-    "esp-size": v.exactOptional(textOrNumber("EFI system partition. Default: 200M.", parseEspSize)),
+    "esp-size": v.exactOptional(
+      textOrNumber("EFI system partition. Default: 200M, or more where FAT32 needs it.", parseEspSize),
+    ),
     "swap-size": v.exactOptional(
       textOrNumber(
         'Swap partition, or "none". Default: the least of RAM, 8G and a tenth of the disk; none for an image.',

@@ -135,11 +135,10 @@ describe("the completions", () => {
     const script = `
 zmodload zsh/zpty
 zpty line zsh -f -i
-zpty -w line "unset zle_bracketed_paste; PS1= PS2= PROMPT_EOL_MARK=; stty cols 200; fpath=($SITE \\$fpath); autoload -U compinit; compinit -u -D; zstyle ':completion:*' list-prompt ''; LISTMAX=10000; bindkey '^I' list-choices; cd $WORK; print REA''DY"
-while zpty -r line out; do [[ $out == *READY* ]] && break; done
-# What is typed before the line editor runs is text to it, not keys.
-sleep 1
+zpty -w line "unset zle_bracketed_paste; PS1= PS2= PROMPT_EOL_MARK=; stty cols 200; fpath=($SITE \\$fpath); autoload -U compinit; compinit -u -D; zstyle ':completion:*' list-prompt ''; LISTMAX=10000; bindkey '^I' list-choices; cd $WORK; zle-line-init() { print REA''DY }; zle -N zle-line-init"
 for text in "$@"; do
+  # What is typed before the line editor runs is text to it, not keys.
+  while zpty -r line out; do [[ $out == *READY* ]] && break; done
   zpty -w -n line "$text"$'\\t'$'\\C-u'"print DO''NE"$'\\n'
   while zpty -r line out; do print -r -- "$out"; [[ $out == *DONE* ]] && break; done
   print -r -- "--------"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { mustKeep, type Retention } from "../../src/model/retention.ts";
+import { mustKeep } from "../../src/model/retention.ts";
 import { isRefusal } from "../../src/model/problem.ts";
 import {
   GENERATION_OVERHEAD,
@@ -16,11 +16,10 @@ import { DAY, MiB, anyVolume, generation, granted, id, idAt, problemIn, volume }
 const now = 1000 * DAY;
 const names = ["a", "b", "c", "d", "e", "f"];
 const state = volume(names.map((name) => generation(name)));
-const retention: Retention = { keepCount: 100, keepAge: 0, minimumFree: 0 };
 const upgrade: Change = { kind: "apk", verb: "upgrade", packages: [] };
 
 function wish(rest: Partial<ChangeWish> = {}): ChangeWish {
-  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, retention, autoGc: false, now, ...rest };
+  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, autoGc: false, ...rest };
 }
 
 function withFree(free: number, rest: Parameters<typeof volume>[1] = {}): ReturnType<typeof volume> {
@@ -109,7 +108,7 @@ test("the space that a change needs is its own and the overhead, to the byte", (
   assert.equal(problem.message, "This needs 132 MiB, and 132 MiB are free. Nothing was changed.");
 });
 
-test("a refusal for space names what could go and the command that does it, even while retention would keep it", () => {
+test("a refusal for space names what could go and the command that does it, whatever count and age would keep", () => {
   const full = withFree(0, { booted: id("a") });
   const problem = problemIn(planChange(full, wish({ neededBytes: 100 * MiB })));
   assert.equal(
@@ -124,6 +123,11 @@ test("with auto-gc that goes before the draft is opened, and old link sets with 
   assert.deepEqual(kinds(steps), ["discard-drafts", "collect", "open-draft", "change", "compare", "seal", "commit"]);
   assert.deepEqual(steps[1], { kind: "collect", generations: ["b"], linkSets: ["L"] });
   assert.equal(lines(steps)[1], "Delete b to make room");
+});
+
+test("a folder that somebody put beside the generations never makes room", () => {
+  const full = { ...withFree(0), generations: [generation("my-notes", {}, false), ...state.generations.slice(2)] };
+  assert.equal(problemIn(planChange(full, wish({ autoGc: true }))).code, "E_NO_SPACE");
 });
 
 test("auto-gc never runs while there is space", () => {
@@ -150,7 +154,7 @@ test("to make room, neither the base nor a generation that must be kept is delet
         if (step.kind === "collect") {
           assert.ok(autoGc && step.generations.length > 0);
           for (const lost of step.generations) {
-            assert.equal(mustKeep(any, lost), undefined);
+            assert.ok(!mustKeep(any).has(lost));
             assert.notEqual(lost, named ? base : any.slots[0]);
           }
         }

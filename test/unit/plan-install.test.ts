@@ -21,7 +21,7 @@ test("an installation's plan reads as what happens to this disk", () => {
   });
   const lines = installSteps.map((step) => describeInstallStep(step, config, layout("disk")));
   assert.equal(lines.length, 13);
-  assert.match(lines[0]!, /^Partition: EFI .*200 MiB.*, ROOT .*, SWAP .*1024 MiB/);
+  assert.match(lines[0]!, /^Partition: EFI .*200 MiB.*, ROOT .*, SWAP 1 GiB$/);
   assert.equal(lines[1], "Format: FAT32, btrfs, swap");
   assert.match(lines[4]!, /^Make the commons: .*\/var\/log.* \/var\/lib\/docker/);
   assert.equal(lines[6], "Install the kernel linux-virt");

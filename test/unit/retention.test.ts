@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { mustKeep, retain, type Retention } from "../../src/model/retention.ts";
+import { retain, type Retention } from "../../src/model/retention.ts";
 import { lastKnownGood } from "../../src/model/state.ts";
 import type { VolumeState } from "../../src/model/state.ts";
-import { planGc } from "../../src/plan/gc.ts";
-import { DAY, MiB, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../fixtures/state.ts";
+import { DAY, MiB, anyVolume, generation, idAt, volume } from "../fixtures/state.ts";
 
 const now = 1000 * DAY;
 const nothing: Retention = { keepCount: 0, keepAge: 0, minimumFree: 0 };
@@ -71,8 +70,7 @@ test("whatever is asked, no slot, booted, mounted, pinned, tried or last known g
   });
   fc.assert(
     fc.property(anyVolume, wish, (any, retention) => {
-      const plan = granted(planGc(any, retention, [], now));
-      const lost = new Set(plan.generations);
+      const lost = new Set<string>(gone(any, retention));
       for (const slot of any.slots) assert.ok(!lost.has(slot));
       for (const each of any.mounted) assert.ok(!lost.has(each));
       assert.ok(any.booted === undefined || !lost.has(any.booted));
@@ -103,40 +101,4 @@ test("what a deletion left half done goes, but a folder that somebody put there 
   });
   assert.deepEqual(gone(odd, { ...nothing, keepCount: 10 }), [ids[0]]);
   assert.deepEqual(gone(odd, { ...nothing, minimumFree: Number.MAX_SAFE_INTEGER }), [ids[0]]);
-});
-
-test("gc refuses each of those that must stay, and says why", () => {
-  const records = [{ verdict: "good" as const }, { pinned: true }];
-  const all = volume([...records.map((record, index) => generation(ids[index]!, record)), ...ten.slice(2)], {
-    slots: [ids[9]!],
-    trial: ids[2]!,
-    booted: ids[3]!,
-    mounted: [ids[4]!],
-  });
-  const table: readonly (readonly [string, string])[] = [
-    [ids[9]!, "is in a boot slot"],
-    [ids[3]!, "is booted"],
-    [ids[4]!, "is mounted"],
-    [ids[2]!, "is on trial"],
-    [ids[1]!, "is pinned"],
-    [ids[0]!, "is the last one known to be good"],
-  ];
-  for (const [kept, why] of table) {
-    const problem = problemIn(planGc(all, nothing, [ids[6]!, id(kept)], now));
-    assert.equal(problem.code, "E_GENERATION_KEPT");
-    assert.equal(problem.message, `${kept} ${why} and stays. Nothing was deleted.`);
-    assert.notEqual(mustKeep(all, id(kept)), undefined);
-  }
-  assert.equal(problemIn(planGc(all, nothing, [ids[1]!], now)).hint, `\`firn unpin ${ids[1]}\` first.`);
-});
-
-test("gc of a named generation deletes that one, once, whatever retention would keep", () => {
-  const plan = granted(planGc(state, { ...nothing, keepCount: 10 }, [ids[0]!, ids[1]!, ids[0]!], now));
-  assert.deepEqual(plan.generations, [ids[0], ids[1]]);
-});
-
-test("gc also takes drafts and link sets that are no longer in force", () => {
-  const left = { drafts: ["x.draft"], oldLinkSets: ["L" as never] };
-  const plan = granted(planGc({ ...state, ...left }, { ...nothing, keepCount: 10 }, [], now));
-  assert.deepEqual(plan, { generations: [], drafts: ["x.draft"], linkSets: ["L"] });
 });

@@ -4,12 +4,18 @@ import fc from "fast-check";
 import { rotate, slotsToFill } from "../../src/model/slots.ts";
 import { createdAt, lastKnownGood, previous } from "../../src/model/state.ts";
 import { currentTarget, generationOfSubvolume, slotTarget, targetName } from "../../src/model/layout.ts";
-import { parseLinkSetId } from "../../src/model/ids.ts";
+import { parseLinkSetId, type GenerationId } from "../../src/model/ids.ts";
 import { parseRecord, renderRecord } from "../../src/model/generation.ts";
 import { generation, id, volume } from "../fixtures/state.ts";
 
-const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(id) as [never, never, never, never, never];
-const anyId = fc.constantFrom<never>(a, b, c, d, e);
+const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(id) as [
+  GenerationId,
+  GenerationId,
+  GenerationId,
+  GenerationId,
+  GenerationId,
+];
+const anyId = fc.constantFrom(a, b, c, d, e);
 
 test("a new generation takes slot 0 and the others move down; the oldest leaves the menu", () => {
   assert.deepEqual(rotate([d, c, b, a], e, 4), [e, d, c, b]);

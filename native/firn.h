@@ -36,6 +36,7 @@ void text_free(Text *text);
         return JS_UNDEFINED;                                    \
     } while (0)
 
+extern const JSMallocFunctions heap_functions;
 extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[];
 extern const int file_function_count, process_function_count, volume_function_count;
 

@@ -50,13 +50,15 @@ static int report(JSContext *ctx) {
 }
 
 int main(int argc, char **argv) {
-    JSRuntime *runtime = JS_NewRuntime();
+    JSRuntime *runtime = JS_NewRuntime2(&heap_functions, NULL);
     JSContext *ctx = runtime ? JS_NewContext(runtime) : NULL;
     if (!ctx) {
         fputs("E_NO_MEMORY: the engine could not start.\n", stderr);
         return 71;
     }
     JS_SetMaxStackSize(runtime, 4 << 20);
+    /* Bytes. The engine's own 256 KiB would search for garbage several times before the first line has run. */
+    JS_SetGCThreshold(runtime, 4 << 20);
 
     JSValue global = JS_GetGlobalObject(ctx);
     JSValue native = JS_NewObject(ctx);
@@ -72,6 +74,11 @@ int main(int argc, char **argv) {
     JSValue code = JS_ReadObject(ctx, firn_bundle, firn_bundle_size, JS_READ_OBJ_BYTECODE);
     JSValue result = JS_IsException(code) ? code : JS_EvalFunction(ctx, code);
     if (JS_IsException(result)) return report(ctx);
+    /* The bundle is a module: what its top level throws is in the promise. */
+    if (JS_PromiseState(ctx, result) == JS_PROMISE_REJECTED) {
+        JS_Throw(ctx, JS_PromiseResult(ctx, result));
+        return report(ctx);
+    }
     JSContext *job;
     for (;;) {
         int status = JS_ExecutePendingJob(runtime, &job);

@@ -12,16 +12,12 @@ import {
   writeText,
 } from "../host/files.ts";
 import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/generation.ts";
-import { parseGenerationId, timeOfId, type GenerationId } from "../model/ids.ts";
+import { laterThanAll, parseGenerationId, type GenerationId } from "../model/ids.ts";
 import { METADATA, ROOT, layout } from "../model/layout.ts";
 
-/**
- * A name that no generation of the volume has, later than all of them: a machine without a clock of its own starts in 1970,
- * and names sort by time.
- */
+/** A name that no generation of the volume has, later than all of them. */
 export function newGenerationId(top: string, existing: readonly GenerationId[] = []): GenerationId {
-  const newest = Math.max(0, ...existing.map((id) => timeOfId(id) ?? 0));
-  for (let time = Math.max(Date.now(), newest + 1000); ; time += 1000) {
+  for (let time = laterThanAll(Date.now(), existing); ; time += 1000) {
     const id = parseGenerationId(newName(time));
     if (id !== undefined && !exists(`${top}/${layout.generation(id)}`)) return id;
   }

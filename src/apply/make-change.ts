@@ -79,6 +79,8 @@ export function changeMaker(
     "add-commons": ({ name, path }, chroot, transaction) => {
       const folder = `${transaction.top}/${layout.common(name)}`;
       const root = insideRoot(chroot.path, path);
+      if (exists(root) && !isDirectory(root))
+        throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared. Nothing was changed.`);
       if (exists(folder)) {
         transaction.wish.report.note(`${name} is there from before: its data is used.`);
       } else {

@@ -15,6 +15,7 @@ import { generationRoot } from "../host/generation.ts";
 import { workingDirectory, environment } from "../host/terminal.ts";
 import { normaliseRepository, parseRelease, switchRelease } from "../model/apk/conf.ts";
 import { approximateSize } from "../model/config/size.ts";
+import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
 import { commonsOf } from "../model/fstab.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
@@ -38,13 +39,24 @@ function absolute(path: string): string {
   return normaliseRepository(path, workingDirectory()) ?? path;
 }
 
-function packageWish(flags: ChangeFlags, { config }: WriteSession): PackageWish {
+function packageWish(flags: ChangeFlags, config: FirnConfig): PackageWish {
   const given = flags.keysDir ?? config.upgrade.keysDir;
   return {
     repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map(absolute),
     keysDir: given === undefined ? undefined : absolute(given),
     save: flags.save === true,
   };
+}
+
+/** For changes that can mend a firn.toml with a mistake in it. */
+function configOrDefault({ config, report }: WriteSession): FirnConfig {
+  try {
+    return config();
+  } catch (error) {
+    if (!(error instanceof FirnError)) throw error;
+    report.note(`${error.message} The defaults hold for this run.`);
+    return defaultFirnConfig();
+  }
 }
 
 /** The release of another Alpine in the generation's own words, refused early when no repository names one. */
@@ -127,11 +139,12 @@ function answer(outcome: Outcome, next: GenerationId | undefined): Result {
 /** The one way of every change: plan, and unless it is a dry run, draft, seal and commit. */
 export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change): Result {
   return writing(flags, command, (session) => {
-    const { volume, state, report, config } = session;
+    const { volume, state, report } = session;
     const wanted = choose(state);
+    const config = wanted.kind === "apk" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
-    const wish = packageWish(flags, session);
+    const wish = packageWish(flags, config);
     const prepared =
       base === undefined ? { sources: undefined, simulation: undefined } : prepare(session, wanted, base, wish);
     const id = newGenerationId(

@@ -41,7 +41,7 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
       .filter(({ path }) => path.startsWith("etc/"))
       .flatMap(({ path }) => textDiff(before, after, path) ?? []);
     return {
-      data: { from, to, packages, files, texts },
+      data: { from, to, packages, files: files.map(({ path, kind }) => ({ path: `/${path}`, kind })), texts },
       lines: [
         `${from} -> ${to}`,
         ...packages.map(changeText),

@@ -19,9 +19,10 @@ export interface GcFlags extends WriteFlags {
 /** `firn gc [GEN…]` */
 export function gc(flags: GcFlags, words: readonly string[]): Result {
   return writing(flags, "firn gc", ({ volume, state, report, config }) => {
+    const { retention: settings } = config();
     const retention = retentionWish(
       {
-        ...config.retention,
+        ...settings,
         ...(flags.keep === undefined ? {} : { keepCount: count(flags.keep) }),
         ...(flags.free === undefined ? {} : { minFree: space(flags.free) }),
       },

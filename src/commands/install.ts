@@ -131,11 +131,18 @@ function summary(path: string, kind: "disk" | "image", config: MachineConfig, in
 function confirm(disk: Disk, config: MachineConfig, plan: InstallPlan, flags: InstallFlags, report: Report): void {
   if (flags.yes) return;
   const name = disk.path.slice(disk.path.lastIndexOf("/") + 1);
-  if (holdsData(disk) && !isTerminal()) {
+  if (!isTerminal()) {
+    if (holdsData(disk)) {
+      throw new FirnError(
+        "E_DISK_FULL_OF_DATA",
+        `${disk.path} holds data. Nothing was changed.\n${describeDisk(disk).join("\n")}`,
+        "To lose all of it: --yes.",
+      );
+    }
     throw new FirnError(
-      "E_DISK_FULL_OF_DATA",
-      `${disk.path} holds data:\n${describeDisk(disk).join("\n")}\nNothing was changed.`,
-      "Add --yes to lose it.",
+      "E_CONFIRM",
+      `There is no terminal to ask at whether ${disk.path} may be overwritten. Nothing was changed.`,
+      "To go on without being asked: --yes.",
     );
   }
   for (const line of [...describeDisk(disk), "", ...planLines(config, plan), ""]) report.note(line);

@@ -29,7 +29,8 @@ export interface ReadSession {
 
 export interface WriteSession extends ReadSession {
   report: Report;
-  config: FirnConfig;
+  /** firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending it. */
+  config: () => FirnConfig;
 }
 
 /** Looks at a volume: no lock, no write, no program. */
@@ -75,5 +76,5 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     ? undefined
     : lockVolume(seen.uuid, command, flags.wait === true, (text) => report.note(text));
   const state = inspect(volume, true);
-  return use({ volume, state, report, config: firnConfig(volume, state) });
+  return use({ volume, state, report, config: () => firnConfig(volume, state) });
 }

@@ -3,6 +3,7 @@ import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTe
 import { runPiped } from "./run.ts";
 import { O, isSysError, sys } from "./sys.ts";
 import { initramfsFormat, kernelRelease, unreadable } from "../model/boot-files.ts";
+import { peLength } from "../model/pe.ts";
 import { FirnError } from "../model/problem.ts";
 
 /** Bytes of a kernel that hold the PE header and the version string. */
@@ -68,8 +69,14 @@ function carriesModules(root: string, path: string, release: string): boolean {
   const format = initramfsFormat(readBytes(path, 0, 16));
   if (format === undefined) return false;
   const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
-  const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], { chroot: root });
-  return stdout.includes(`lib/modules/${release}/`);
+  try {
+    const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], { chroot: root });
+    return stdout.includes(`lib/modules/${release}/`);
+  } catch (error) {
+    // cpio met the end of the file before the end of the archive.
+    if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return false;
+    throw error;
+  }
 }
 
 /**
@@ -92,10 +99,15 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
     if (stat === null) return refuse(`The new generation has no ${name}, which the boot menu names.`);
     if (stat.size === 0) return refuse(`${name} is empty.`);
   }
-  const release =
-    kernelRelease(readBytes(files.kernel, 0, HEAD)) ||
-    readTextIfAny(insideRoot(root, `/usr/share/kernel/${flavor}/kernel.release`))?.trim();
-  if (release === undefined) return refuse(`${files.kernel.slice(root.length)} is no kernel that UEFI can start.`);
+  const head = readBytes(files.kernel, 0, HEAD);
+  const stated = kernelRelease(head);
+  const length = peLength(head);
+  if (stated === undefined || length === undefined)
+    return refuse(`${files.kernel.slice(root.length)} is no kernel that UEFI can start.`);
+  if (length > (sys.stat(files.kernel, true)?.size ?? 0))
+    return refuse(`${files.kernel.slice(root.length)} is cut short.`);
+  const release = stated || readTextIfAny(insideRoot(root, `/usr/share/kernel/${flavor}/kernel.release`))?.trim();
+  if (!release) return refuse(`Nothing says of which release ${files.kernel.slice(root.length)} is.`);
   const before = base === undefined ? undefined : bootFiles(base, flavor);
   const unchanged =
     before !== undefined && sameExtents(files.kernel, before.kernel) && sameExtents(files.initramfs, before.initramfs);
@@ -104,7 +116,7 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
     return refuse(`The kernel is ${release}, but /lib/modules/${release} is missing.`);
   }
   if (!carriesModules(root, files.initramfs, release)) {
-    return refuse(`${files.initramfs.slice(root.length)} has no modules for the kernel ${release}.`);
+    return refuse(`${files.initramfs.slice(root.length)} is cut short, or has no modules for the kernel ${release}.`);
   }
   makeReadable(files.kernel, top);
   makeReadable(files.initramfs, top);

@@ -4,14 +4,14 @@ const SETUP = 0x200;
 
 /**
  * The release of an x86 kernel that UEFI can start: `MZ` at the start (the EFI stub), `HdrS` at 0x202. For other
- * PE kernels (arm64) the release stands in no header: "" then. Undefined when it is no PE file.
+ * PE kernels (arm64), and where the pointer is 0, the release stands in no header: "" then. Undefined when it is no PE file.
  */
 export function kernelRelease(head: Uint8Array): string | undefined {
   const text = (from: number, length: number): string => String.fromCharCode(...head.subarray(from, from + length));
   if (text(0, 2) !== "MZ") return undefined;
   if (text(0x202, 4) !== "HdrS") return "";
-  const at = SETUP + (head[VERSION_POINTER] ?? 0) + 256 * (head[VERSION_POINTER + 1] ?? 0);
-  return /^[^\s\0]+/.exec(text(at, 128))?.[0];
+  const pointer = (head[VERSION_POINTER] ?? 0) + 256 * (head[VERSION_POINTER + 1] ?? 0);
+  return pointer === 0 ? "" : /^[!-.0-~]+/.exec(text(SETUP + pointer, 128))?.[0];
 }
 
 /** The program that unpacks an initramfs, from its first bytes; "cpio" for one that is not packed. */

@@ -1,7 +1,11 @@
 import { generationOfSubvolume, layout } from "./layout.ts";
+import { appendLine } from "./lines.ts";
+import { unescape } from "./mountinfo.ts";
 
 /** The word in the template that stands for `/snapshots/<id>`. */
 export const PLACEHOLDER = "CURRENT_SNAPSHOTS_PATH";
+/** As people write it: the slash before it is one too many. */
+const PLACEHOLDERS = new RegExp(`/?${PLACEHOLDER}`, "g");
 
 export interface FstabEntry {
   device: string;
@@ -41,14 +45,21 @@ function commonsOptions(name: string, compress: string): string {
 
 /** The generation's own fstab. */
 export function renderFstab(template: string, id: string): string {
-  return template.replaceAll(PLACEHOLDER, `/snapshots/${id}`);
+  return template.replace(PLACEHOLDERS, `/snapshots/${id}`);
 }
 
-/** The template behind a generation's fstab: for volumes whose template was lost or never made. */
+/**
+ * The template behind a generation's fstab: for volumes whose template was lost or never made, and for what an edit made of it. Only the
+ * subvolumes of the generation that is mounted at / are meant; other generations, and paths that look alike, stay.
+ */
 export function templateFromFstab(fstab: string): string {
-  return fstab.replace(/\/?snapshots\/[^/\s]+(?=\/@)/g, PLACEHOLDER);
+  const own = rootGeneration(fstab);
+  return fstab.replace(/(?<=[\s,]subvol=)\/*snapshots\/([^/\s]+)(?=\/@)/g, (path, id: string) =>
+    id === own ? PLACEHOLDER : path,
+  );
 }
 
+/** The entries, escapes in paths undone; comments and empty lines left out. */
 export function parseFstab(text: string): FstabEntry[] {
   return text
     .split("\n")
@@ -56,7 +67,7 @@ export function parseFstab(text: string): FstabEntry[] {
     .filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => {
       const [device = "", path = "", type = "", options = ""] = line.split(/\s+/);
-      return { device, path, type, options: options.split(",") };
+      return { device, path: unescape(path), type, options: options.split(",") };
     });
 }
 
@@ -78,17 +89,19 @@ export function addCommons(template: string, name: string, path: string, rootUui
     options.some((option) => /^subvol=\/?commons\//.test(option)),
   );
   const device = like?.device ?? `UUID=${rootUuid}`;
-  const options = like?.options.map((option) =>
-    option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option,
-  );
+  // genfstab writes the subvolume's number too, which is another one's.
+  const options = like?.options
+    .filter((option) => !option.startsWith("subvolid="))
+    .map((option) => (option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option));
   const row = [device, path, "btrfs", options?.join(",") ?? commonsOptions(name, "")];
-  return `${template.replace(/\n*$/, "\n")}${row.join("\t")}\t0 0\n`;
+  return appendLine(template, `${row.join("\t")}\t0 0`);
 }
 
+/** The template without the commons on this path; every other line stays as it is. */
 export function removeCommons(template: string, path: string): string {
   return template
     .split("\n")
-    .filter((line) => line.trim().startsWith("#") || line.trim().split(/\s+/)[1] !== path)
+    .filter((line) => commonsOf(line).every((one) => one.path !== path))
     .join("\n");
 }
 

@@ -1,4 +1,4 @@
-import type { PackageChange } from "./apk/changes.ts";
+import { changeKinds, type PackageChange } from "./apk/changes.ts";
 
 /** `generation.json`: what firn adds to a generation. Every field is optional to read. */
 export interface GenerationRecord {
@@ -29,15 +29,50 @@ export interface InstallProgress {
   installing: string;
 }
 
-/** Reads generation.json; a file that is damaged or of another program gives an empty record: it is optional. */
+const isText = (value: unknown): boolean => typeof value === "string";
+const isListOf = (value: unknown, of: (item: unknown) => boolean): boolean => Array.isArray(value) && value.every(of);
+
+function isChange(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, kind, from = "", to = "" } = value as Record<string, unknown>;
+  return isText(name) && changeKinds.some((known) => known === kind) && isText(from) && isText(to);
+}
+
+/** What each field must be to be believed. */
+const believable: Record<keyof (GenerationRecord & InstallProgress), (value: unknown) => boolean> = {
+  parent: isText,
+  created: isText,
+  kernel: isText,
+  flavor: isText,
+  release: isText,
+  description: isText,
+  command: isText,
+  changes: (value) => isListOf(value, isChange),
+  installedBytes: (value) => typeof value === "number",
+  conflicts: (value) => isListOf(value, isText),
+  pinned: (value) => typeof value === "boolean",
+  verdict: (value) => value === "good" || value === "bad",
+  installing: isText,
+};
+
+/**
+ * Reads generation.json, which is optional: a file that is damaged or of another program gives an empty record, a field of another type is
+ * left out. Fields that this firn does not know stay, for the firn that wrote them.
+ */
 export function parseRecord(text: string | undefined): GenerationRecord & Partial<InstallProgress> {
   if (text === undefined) return {};
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : {};
+    value = JSON.parse(text);
   } catch {
     return {};
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+  const record = value as Record<string, unknown>;
+  for (const [field, fits] of Object.entries(believable)) {
+    if (Object.hasOwn(record, field) && !fits(record[field])) delete record[field];
+  }
+  return record;
 }
 
 export function renderRecord(record: GenerationRecord | InstallProgress): string {

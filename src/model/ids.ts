@@ -43,5 +43,17 @@ export function timeOfId(id: string): number | undefined {
   if (!match) return undefined;
   const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
-  return Number.isNaN(time) ? undefined : time;
+  // Date.UTC carries a thirteenth month into the next year, 60 seconds into the next minute: such digits are no time.
+  const straight = new Date(time);
+  const parts = [straight.getUTCMonth() + 1, straight.getUTCDate(), straight.getUTCHours(), straight.getUTCMinutes()];
+  const same = [month, day, hour, minute].every((part, index) => part === parts[index]);
+  return same ? time : undefined;
+}
+
+/**
+ * The time to mint the next id with: now, or a second after the newest of `existing` when the clock is behind it (a machine
+ * without a clock of its own starts in 1970), because ids sort by time. Milliseconds since the epoch.
+ */
+export function laterThanAll(now: number, existing: readonly string[]): number {
+  return existing.reduce((latest, id) => Math.max(latest, (timeOfId(id) ?? -Infinity) + 1000), now);
 }

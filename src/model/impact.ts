@@ -17,11 +17,12 @@ export interface Impact {
   reasons: readonly string[];
 }
 
+/** linux-lts, linux-virt …; not their -dev and -doc, nor what is only named alike. */
+const KERNEL = /^linux-(?!(?:headers|pam|firmware|tools)$)[^-]+$/;
+
 /** Packages whose change reaches every process or the kernel itself. */
 function needsReboot(changedPackages: readonly string[]): string[] {
-  return changedPackages.filter(
-    (name) => /^linux-(?!headers|pam|firmware)/.test(name) || name === "musl" || name === "openrc",
-  );
+  return changedPackages.filter((name) => KERNEL.test(name) || name === "musl" || name === "openrc");
 }
 
 /** The service that a process belongs to: its own, or that of the nearest ancestor that has one. */
@@ -56,9 +57,10 @@ export function impactOf(
     using.set(service, new Set([...(using.get(service) ?? []), ...changed]));
   }
   const reboot = needsReboot(changedPackages);
+  const init = processes.some(({ pid, files }) => pid === 1 && files.some((file) => changedFiles.has(file)));
   const reasons = [
     ...(reboot.length === 0 ? [] : [`${reboot.join(", ")} changed`]),
-    ...(using.has("init") ? ["init uses changed files"] : []),
+    ...(init ? ["init uses changed files"] : []),
   ];
   const list = [...using]
     .map(([name, files]) => ({ name, files: [...files].sort() }))

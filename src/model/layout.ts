@@ -37,5 +37,5 @@ export function targetName(target: string): string {
 
 /** The generation in a subvolume path of mountinfo or fstab, `/snapshots/X/@`. */
 export function generationOfSubvolume(path: string): string | undefined {
-  return /^\/?snapshots\/([^/]+)\/@/.exec(path)?.[1];
+  return /^\/*snapshots\/([^/]+)\/@/.exec(path)?.[1];
 }

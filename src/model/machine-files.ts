@@ -1,8 +1,9 @@
 import type { MachineConfig } from "./config/machine.ts";
 import type { Runlevel } from "./config/services.ts";
+import { appendLine } from "./lines.ts";
 
 /** /etc/network/interfaces, as setup-interfaces writes it: loopback, then each interface. */
-export function renderInterfaces({ interfaces, dns }: MachineConfig["network"]): string {
+export function renderInterfaces({ interfaces }: MachineConfig["network"]): string {
   const blocks = interfaces.map(({ name, method, addresses, gateways }) => {
     if (method === "dhcp") return `auto ${name}\niface ${name} inet dhcp\n`;
     const families = [
@@ -19,8 +20,7 @@ export function renderInterfaces({ interfaces, dns }: MachineConfig["network"]):
     });
     return `auto ${name}\n${stanzas.join("")}`;
   });
-  const comment = dns.length > 0 ? "# Name servers: /etc/resolv.conf.static\n" : "";
-  return ["auto lo\niface lo inet loopback\n", ...blocks].join("\n") + comment;
+  return ["auto lo\niface lo inet loopback\n", ...blocks].join("\n");
 }
 
 export function renderResolver({ dns, search }: MachineConfig["network"]): string {
@@ -42,11 +42,12 @@ export function renderMkinitfsConf(keymap: boolean): string {
   return `features="${FEATURES}${keymap ? " keymap" : ""}"\n`;
 }
 
-/** inittab with a login on the serial console, like setup-alpine's: an entry that is there already is uncommented. */
+/** inittab with a login on the serial console, like setup-alpine's, in the place of an entry that is there, commented or not. */
 export function withSerialLogin(inittab: string, { port, speed }: { port: string; speed: number }): string {
   const entry = `${port}::respawn:/sbin/getty -L ${speed} ${port} vt100`;
-  const others = inittab.split("\n").filter((line) => !new RegExp(`^#?\\s*${port}::`).test(line));
-  return `${others.join("\n").replace(/\n*$/, "\n")}${entry}\n`;
+  const old = new RegExp(`^#?\\s*${port}:`);
+  const others = inittab.split("\n").filter((line) => !old.test(line));
+  return appendLine(others.join("\n"), entry);
 }
 
 /**
@@ -56,15 +57,13 @@ export function withSerialLogin(inittab: string, { port, speed }: { port: string
 const services: Readonly<Record<Runlevel, readonly string[]>> = {
   sysinit: ["devfs", "dmesg", "mdev", "hwdrivers"],
   boot: ["modules", "hwclock", "swap", "hostname", "sysctl", "bootmisc", "syslog", "seedrng", "networking", "loadkmap"],
-  default: ["crond", "acpid", "sshd", "chronyd", "openntpd", "dhcpcd", "firn"],
+  default: ["crond", "acpid", "sshd", "chronyd", "openntpd", "firn"],
   shutdown: ["killprocs", "mount-ro"],
 };
 
 /** Services that need to be asked for, because their script being there does not mean that they are wanted. */
 const onlyWith: Readonly<Record<string, (config: MachineConfig) => boolean>> = {
   loadkmap: ({ identity }) => identity.keymap !== undefined,
-  swap: () => true,
-  dhcpcd: () => false,
 };
 
 /** The services to enable in each runlevel: Alpine's usual ones and those of the configuration. */
@@ -99,11 +98,14 @@ export function accountOf(passwd: string, user: string): { uid: number; gid: num
   return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5] ?? "/" };
 }
 
-/** A setting of a shell-style file (`KEY="value"`): replaced, uncommented or added. */
+/**
+ * A setting of a shell-style file (`KEY="value"`): replaced wherever it is set, since the last one counts; else uncommented at its
+ * first mention; else added.
+ */
 export function withSetting(text: string, key: string, value: string): string {
   const line = `${key}="${value}"`;
-  const pattern = new RegExp(`^#?\\s*${key}=.*$`, "m");
-  return pattern.test(text)
-    ? text.replace(pattern, () => line)
-    : `${text.replace(/\n*$/, (end) => (text === "" ? "" : end || "\n"))}${line}\n`;
+  const active = new RegExp(`^[ \\t]*${key}=.*$`, "gm");
+  const commented = new RegExp(`^#[ \\t]*${key}=.*$`, "m");
+  const pattern = [active, commented].find((each) => text.search(each) >= 0);
+  return pattern === undefined ? appendLine(text, line) : text.replace(pattern, () => line);
 }

@@ -29,6 +29,7 @@ export function parseMountinfo(text: string): MountEntry[] {
     });
 }
 
-function unescape(text: string): string {
+/** Undoes the octal escapes of mountinfo and fstab. */
+export function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -20,9 +20,9 @@ const packages: Record<string, readonly [alpine: string, debian: string]> = {
   cpio: ["busybox", "cpio"],
 };
 
-/** Which package to install for a program that is missing; undefined when firn does not know it. */
+/** What to do about a program that is missing, a sentence; undefined when firn does not know it. */
 export function packageOf(program: string): string | undefined {
-  const known = packages[program];
+  const known = Object.hasOwn(packages, program) ? packages[program] : undefined;
   if (known === undefined) return undefined;
   const [alpine, debian] = known;
   return `Install ${alpine === debian ? `${alpine} (Alpine and Debian)` : `${alpine} (Alpine) or ${debian} (Debian)`}.`;

@@ -1,4 +1,4 @@
-import type { GenerationId } from "./ids.ts";
+import { timeOfId, type GenerationId } from "./ids.ts";
 import { createdAt, lastKnownGood, type VolumeState } from "./state.ts";
 
 /** What gc keeps beside what it must keep. */
@@ -11,28 +11,36 @@ export interface Retention {
   minimumFree: number;
 }
 
-export type KeepReason = "slot" | "booted" | "mounted" | "trial" | "pinned" | "last known good" | "count" | "age";
+/** `foreign`: a folder without a root under a name that firn does not give. */
+export type MustKeep = "slot" | "booted" | "mounted" | "trial" | "pinned" | "last known good" | "foreign";
+export type KeepReason = MustKeep | "count" | "age";
 
 export interface Verdict {
   id: GenerationId;
   keep: KeepReason | undefined;
 }
 
-/** Why a generation must never be deleted, whoever asks; undefined when it may go. */
-export function mustKeep(state: VolumeState, id: GenerationId): KeepReason | undefined {
-  if (state.slots.includes(id)) return "slot";
-  if (state.booted === id) return "booted";
-  if (state.mounted.includes(id)) return "mounted";
-  if (state.trial === id) return "trial";
-  if (state.generations.find((generation) => generation.id === id)?.record.pinned) return "pinned";
-  return lastKnownGood(state) === id ? "last known good" : undefined;
+/** The generations that must never be deleted, whoever asks, and why: the strongest reason of each. */
+export function mustKeep(state: VolumeState): ReadonlyMap<GenerationId, MustKeep> {
+  const reasons = new Map<GenerationId, MustKeep>();
+  const keep = (id: GenerationId | undefined, reason: MustKeep): void => {
+    if (id !== undefined && !reasons.has(id)) reasons.set(id, reason);
+  };
+  for (const id of state.slots) keep(id, "slot");
+  keep(state.booted, "booted");
+  for (const id of state.mounted) keep(id, "mounted");
+  keep(state.trial, "trial");
+  for (const { id, record } of state.generations) if (record.pinned) keep(id, "pinned");
+  keep(lastKnownGood(state), "last known good");
+  for (const { id, complete } of state.generations) if (!complete && timeOfId(id) === undefined) keep(id, "foreign");
+  return reasons;
 }
 
 /** A verdict on every generation, oldest first. `now` in milliseconds since the epoch. */
 export function retain(state: VolumeState, wish: Retention, now: number): Verdict[] {
-  const forced = new Map(state.generations.map(({ id }) => [id, mustKeep(state, id)]));
+  const forced = mustKeep(state);
   const short = state.space.free < wish.minimumFree;
-  let room = wish.keepCount - [...forced.values()].filter((reason) => reason !== undefined).length;
+  let room = wish.keepCount - state.generations.filter(({ id, complete }) => complete && forced.has(id)).length;
   return state.generations
     .toReversed()
     .map((generation): Verdict => {

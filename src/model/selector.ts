@@ -10,7 +10,10 @@ import { previous, type VolumeState } from "./state.ts";
 export function select(state: VolumeState, word: string): GenerationId | Refusal {
   const ids = state.generations.filter(({ complete }) => complete).map(({ id }) => id);
   const missing = (what: string): Refusal => refuse("E_GENERATION_MISSING", what, "`firn list` shows what there is.");
-  if (word === "booted") return state.booted ?? missing("No generation of this volume is booted.");
+  if (word === "booted") {
+    const there = ids.find((id) => id === state.booted);
+    return there ?? missing("No generation of this volume is booted.");
+  }
   if (word === "current") return state.slots[0] ?? missing("This volume has no default generation.");
   if (word === "previous") return previous(state) ?? missing("There is no previous generation.");
   const exact = ids.find((id) => id === word);

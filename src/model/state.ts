@@ -35,10 +35,12 @@ export interface VolumeState {
   unfinished: string | undefined;
 }
 
-/** Milliseconds since the epoch: from the record, else from the id, else 0. */
-export function createdAt(generation: Generation): number {
-  const recorded = generation.record.created === undefined ? Number.NaN : Date.parse(generation.record.created);
-  return Number.isNaN(recorded) ? (timeOfId(generation.id) ?? 0) : recorded;
+/**
+ * Milliseconds since the epoch: from the id, else from the record, else 0. The id comes first because ids are minted later than
+ * all before them, whatever the clock says; the record of a machine whose clock was wrong is wrong.
+ */
+export function createdAt({ id, record }: Generation): number {
+  return timeOfId(id) ?? (Date.parse(record.created ?? "") || 0);
 }
 
 /** The default before the one that is default now: slot 1, unless all slots are alike. */
@@ -48,5 +50,5 @@ export function previous(state: VolumeState): GenerationId | undefined {
 
 /** The newest generation with a good verdict. */
 export function lastKnownGood(state: VolumeState): GenerationId | undefined {
-  return state.generations.findLast(({ record }) => record.verdict === "good")?.id;
+  return state.generations.findLast(({ record, complete }) => complete && record.verdict === "good")?.id;
 }

@@ -24,7 +24,7 @@ export interface ChangeWish {
   force: boolean;
   /** Bytes that the change is expected to take on the volume. */
   neededBytes: number;
-  /** Delete what retention allows when space is short. */
+  /** When space is short, delete every generation that may go: neither count nor age protects then. */
   autoGc: boolean;
 }
 
@@ -57,7 +57,8 @@ export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] |
   if (state.drafts.length > 0) steps.push({ kind: "discard-drafts", names: state.drafts });
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
   if (state.space.free < needed) {
-    const free = state.generations.flatMap(({ id }) => (mustKeep(state, id) === undefined && id !== base ? [id] : []));
+    const kept = mustKeep(state);
+    const free = state.generations.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
     if (!wish.autoGc || free.length === 0) return noSpace(state, needed, free);
     steps.push({ kind: "collect", generations: free, linkSets: state.oldLinkSets });
   }
@@ -76,7 +77,7 @@ function noSpace(state: VolumeState, needed: number, free: readonly GenerationId
     "E_NO_SPACE",
     `This needs ${approximateSize(needed)}, and ${approximateSize(state.space.free)} are free. Nothing was changed.`,
     free.length === 0
-      ? "Every generation is in a slot, booted, pinned or the last known good: unpin one, or grow the volume."
+      ? "Every generation is in a slot, booted, mounted, on trial, pinned or the last known good: unpin one, or grow the volume."
       : `These could go: ${free.join(", ")}. \`firn gc --free ${Math.ceil(needed / 1024 ** 2)}M\` deletes them; auto-gc = true in /etc/firn/firn.toml does it by itself.`,
   );
 }
@@ -103,7 +104,7 @@ export function describeStep(step: ChangeStep): string {
   }
 }
 
-export function describeChange(change: Change): string {
+function describeChange(change: Change): string {
   switch (change.kind) {
     case "apk":
       return `apk ${[change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages].join(" ")}`;

@@ -1,6 +1,6 @@
 import type { GenerationId, LinkSetId } from "../model/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { mustKeep, retain, type Retention } from "../model/retention.ts";
+import { mustKeep, retain, type MustKeep, type Retention } from "../model/retention.ts";
 import type { VolumeState } from "../model/state.ts";
 
 export interface GcPlan {
@@ -9,9 +9,19 @@ export interface GcPlan {
   linkSets: readonly LinkSetId[];
 }
 
+const why: Readonly<Record<MustKeep, string>> = {
+  slot: "is in a boot slot",
+  booted: "is booted",
+  mounted: "is mounted",
+  trial: "is on trial",
+  pinned: "is pinned",
+  "last known good": "is the last one known to be good",
+  foreign: "has no root and was not made by firn",
+};
+
 /**
- * What can go: by retention, or exactly `named`. Refuses with E_GENERATION_KEPT for one that is in a slot, booted, on trial,
- * pinned or the last known good.
+ * What can go: drafts, link sets that are no longer in force, and of the generations those that retention allows, or `named`.
+ * Refuses with E_GENERATION_KEPT for a named one that must be kept.
  */
 export function planGc(
   state: VolumeState,
@@ -19,25 +29,16 @@ export function planGc(
   named: readonly GenerationId[],
   now: number,
 ): GcPlan | Refusal {
+  const kept = mustKeep(state);
   for (const id of named) {
-    const reason = mustKeep(state, id);
+    const reason = kept.get(id);
     if (reason === undefined) continue;
-    const what = {
-      slot: "is in a boot slot",
-      booted: "is booted",
-      mounted: "is mounted",
-      trial: "is on trial",
-      pinned: "is pinned",
-      "last known good": "is the last one known to be good",
-      count: "",
-      age: "",
-    }[reason];
     const hint = reason === "pinned" ? `\`firn unpin ${id}\` first.` : undefined;
-    return refuse("E_GENERATION_KEPT", `${id} ${what} and stays. Nothing was deleted.`, hint);
+    return refuse("E_GENERATION_KEPT", `${id} ${why[reason]} and stays. Nothing was deleted.`, hint);
   }
   const generations =
     named.length > 0
-      ? [...named]
+      ? [...new Set(named)]
       : retain(state, retention, now).flatMap(({ id, keep }) => (keep === undefined ? [id] : []));
   return { generations, drafts: state.drafts, linkSets: state.oldLinkSets };
 }

@@ -8,7 +8,10 @@ export interface SwitchStep {
   slots: readonly GenerationId[];
 }
 
-/** Makes a generation slot 0: no step when it already is. `target` undefined means the previous default. */
+/**
+ * Makes a generation slot 0: no step when it already is and every slot resolves. `target` undefined means the previous
+ * default.
+ */
 export function planSwitch(state: VolumeState, target: GenerationId | undefined): SwitchStep[] | Refusal {
   const chosen = target ?? previous(state);
   if (chosen === undefined) {
@@ -18,6 +21,6 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
       "`firn list` shows what there is.",
     );
   }
-  if (state.slots[0] === chosen) return [];
+  if (state.slots[0] === chosen && state.slots.length === state.slotCount) return [];
   return [{ kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount)) }];
 }

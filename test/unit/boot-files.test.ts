@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { initramfsFormat, kernelRelease, unreadable, type Extent } from "../../src/model/boot-files.ts";
 
-const bytes = (text: string): number[] => [...text].map((letter) => letter.charCodeAt(0));
+const bytes = (text: string): number[] => [...Buffer.from(text, "latin1")];
 
 /** The head of a bzImage with an EFI stub, as Documentation/arch/x86/boot.rst lays it out. */
 function bzImage(version: string, { pointer = 0x3000, size = 0x10000 } = {}): Uint8Array {

@@ -130,6 +130,12 @@ test("a folder that somebody put beside the generations never makes room", () =>
   assert.equal(problemIn(planChange(full, wish({ autoGc: true }))).code, "E_NO_SPACE");
 });
 
+test("the base makes no room for its own successor", () => {
+  const full = withFree(0);
+  const steps = granted(planChange(full, wish({ autoGc: true, base: id("a") })));
+  assert.deepEqual(steps[0], { kind: "collect", generations: ["b"], linkSets: [] });
+});
+
 test("auto-gc never runs while there is space", () => {
   assert.equal(kinds(granted(planChange(state, wish({ autoGc: true }))))[0], "open-draft");
 });

@@ -87,6 +87,9 @@ test("only what nobody foresaw is an internal error", () => {
     assert.equal(problemOf(new SysError(code, "write", "/x", "reason")).code, problem, code);
   assert.match(problemOf(new TypeError("x is undefined")).message, /x is undefined/);
   assert.equal(problemOf(new TypeError("x")).code, "E_INTERNAL");
+  const released = Object.assign(new Error(), { name: "SuppressedError", error: new Error("later") });
+  const first = Object.assign(released, { suppressed: new FirnError("E_MIRROR", "m") });
+  assert.equal(problemOf(first).code, "E_MIRROR", "not what failed while the first failure was cleaned up after");
   assert.equal(problemOf("thrown text").message, "thrown text");
 });
 

@@ -100,5 +100,7 @@ test("what a deletion left half done goes, but a folder that somebody put there 
     slots: [ids[9]!],
   });
   assert.deepEqual(gone(odd, { ...nothing, keepCount: 10 }), [ids[0]]);
+  const counted = volume([generation("my-notes", {}, false), ...ten.slice(7)], { slots: [ids[9]!] });
+  assert.deepEqual(gone(counted, { ...nothing, keepCount: 3 }), [], "it is none of the three that are kept");
   assert.deepEqual(gone(odd, { ...nothing, minimumFree: Number.MAX_SAFE_INTEGER }), [ids[0]]);
 });

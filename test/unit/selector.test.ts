@@ -34,6 +34,11 @@ test("a number is a slot where there is one, else the beginning of an id", () =>
   assert.equal(problemIn(select(many, "7")).code, "E_GENERATION_MISSING");
 });
 
+test("a menu may have more than ten slots", () => {
+  const slots = Array.from({ length: 12 }, (_, slot) => id(slot === 11 ? "b" : "a"));
+  assert.equal(select(volume([generation("a"), generation("b")], { slots, slotCount: 12 }), "11"), "b");
+});
+
 test("an id that looks like a slot means itself", () => {
   assert.equal(select(volume([generation("1"), generation("b")], { slots: ["b", "b"].map(id) }), "1"), "1");
 });

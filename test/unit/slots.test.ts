@@ -67,6 +67,7 @@ test("the last known good is the newest with a good verdict", () => {
     generation("d"),
   ];
   assert.equal(lastKnownGood(volume(verdicts)), b);
+  assert.equal(lastKnownGood(volume([...verdicts, generation("e", { verdict: "good" }, false)])), b, "e has no root");
   assert.equal(lastKnownGood(volume(verdicts.slice(2))), undefined);
 });
 

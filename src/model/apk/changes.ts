@@ -2,7 +2,8 @@ import type { InstalledPackage } from "./database.ts";
 import { compareVersions } from "./version.ts";
 
 /** `replaced`: the same version, built again or reinstalled. */
-export type ChangeKind = "added" | "removed" | "upgraded" | "downgraded" | "replaced";
+export const changeKinds = ["added", "removed", "upgraded", "downgraded", "replaced"] as const;
+export type ChangeKind = (typeof changeKinds)[number];
 
 /** What happened to one package. `from` is the version before, `to` the one after. */
 export interface PackageChange {

@@ -10,17 +10,12 @@ import { addCommons, removeCommons } from "../model/fstab.ts";
 import { layout } from "../model/layout.ts";
 import { FirnError } from "../model/problem.ts";
 import { writeText } from "../host/files.ts";
-import type { Change } from "../plan/change.ts";
+import { apkArguments, type Change } from "../plan/change.ts";
 import { insideApk, repositoriesFile, savePackageSources, type PackageSources, type PackageWish } from "./packages.ts";
 import type { Transaction } from "./transaction.ts";
 
 type Kind = Change["kind"];
 type Makers = { [K in Kind]: (change: Extract<Change, { kind: K }>, chroot: Chroot, transaction: Transaction) => void };
-
-/** apk's words for a change: `upgrade --available`, `add jq`. */
-export function apkArguments(change: Extract<Change, { kind: "apk" }>): string[] {
-  return [change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages];
-}
 
 /** The terminal's own settings, for programs that a person uses. */
 function terminalEnvironment(): Record<string, string> {

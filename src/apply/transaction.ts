@@ -16,7 +16,8 @@ import { FirnError } from "../model/problem.ts";
 import type { VolumeState } from "../model/state.ts";
 import { describeStep, type Change, type ChangeStep } from "../plan/change.ts";
 import type { Report } from "../report/report.ts";
-import { commit, deleteLinkSet } from "./commit.ts";
+import { collect } from "./collect.ts";
+import { commit } from "./commit.ts";
 import { Draft, deleteGeneration } from "./draft.ts";
 
 /** Carries out one change inside the draft. Throws when it fails: the draft then goes. */
@@ -222,11 +223,7 @@ const executors: Executors = {
   "discard-drafts": ({ names }, { top }) => {
     for (const name of names) deleteGeneration(`${top}/${layout.snapshots}/${name}`);
   },
-  collect: ({ generations, linkSets }, { top }) => {
-    for (const id of generations) deleteGeneration(`${top}/${layout.generation(id)}`);
-    for (const id of linkSets) deleteLinkSet(top, id);
-    flush(top);
-  },
+  collect: ({ generations, linkSets }, { top }) => collect(top, { generations, drafts: [], linkSets }),
   "open-draft": ({ id, base }, transaction) => transaction.openDraft(id, base),
   change: ({ change }, transaction) => transaction.change(change),
   compare: ({ force }, transaction) => transaction.compare(force),

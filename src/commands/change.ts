@@ -1,21 +1,12 @@
-import { changeMaker, apkArguments } from "../apply/make-change.ts";
-import {
-  insideApk,
-  packageSources,
-  repositoriesFile,
-  type PackageSources,
-  type PackageWish,
-} from "../apply/packages.ts";
 import { newGenerationId } from "../apply/draft.ts";
+import { changeMaker } from "../apply/make-change.ts";
+import type { PackageWish } from "../apply/packages.ts";
+import { prepareChange, type PreparedChange } from "../apply/prepare-change.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
-import { predownload, simulate, type Simulation } from "../host/apk/apk.ts";
-import { enterRoot } from "../host/chroot.ts";
-import { initramfsBytes } from "../host/boot-files.ts";
-import { generationRoot } from "../host/generation.ts";
-import { workingDirectory, environment } from "../host/terminal.ts";
-import { normaliseRepository, parseRelease, switchRelease } from "../model/apk/conf.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { environment, workingDirectory } from "../host/terminal.ts";
+import { normaliseRepository, parseRelease } from "../model/apk/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
+import { approximateSize } from "../model/config/size.ts";
 import { commonsOf } from "../model/fstab.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
@@ -59,62 +50,24 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
   }
 }
 
-/** The release of another Alpine in the generation's own words, refused early when no repository names one. */
-function repositoriesFor(root: string, change: Change, wish: PackageWish): string {
-  const text = repositoriesFile(root);
-  if (change.kind !== "apk" || change.release === undefined) return text;
-  const { text: switched, switched: urls } = switchRelease(text, change.release);
-  if (urls.length > 0 || wish.repositories.length > 0) return switched;
-  throw new FirnError(
-    "E_MIRROR",
-    "No line of /etc/apk/repositories names a release, so there is none to switch. Nothing was changed.",
-    "Name the new release's repositories: -X URL|DIR.",
-  );
-}
-
-interface Prepared {
-  sources: PackageSources | undefined;
-  simulation: Simulation | undefined;
-}
-
-/** What apk would do, asked in the base itself: sizes, missing packages and bad mirrors are known before a draft is opened. */
-function prepare(
-  { volume, state, report }: WriteSession,
-  change: Change,
-  base: GenerationId,
-  wish: PackageWish,
-): Prepared {
-  if (change.kind !== "apk") return { sources: undefined, simulation: undefined };
-  const root = generationRoot(volume.path, base);
-  const sources = packageSources(root, repositoriesFor(root, change, wish), wish);
-  using chroot = enterRoot({
-    top: volume.path,
-    root,
-    commons: commonsOf(state.template ?? ""),
-    binds: sources.binds,
-    readonly: true,
-  });
-  const target = insideApk(chroot.path, sources);
-  const simulation = simulate(target, apkArguments(change));
-  if (simulation.downloadBytes > 0) {
-    report.note(`Fetching ${approximateSize(simulation.downloadBytes)}.`);
-    predownload(target, apkArguments(change));
-  }
-  return { sources, simulation };
-}
-
-/** Bytes that a change writes: its packages, what is fetched of them, and the initramfs where the kernel or its maker changes. */
-function neededBytes(simulation: Simulation | undefined, root: string): number {
-  if (simulation === undefined) return 0;
-  const boot = simulation.changes.some(({ name }) => name === "mkinitfs" || name.startsWith("linux-"));
-  return simulation.writtenBytes + simulation.downloadBytes + (boot ? initramfsBytes(root) : 0);
-}
-
-function dryRun(prepared: Prepared, steps: readonly string[], id: GenerationId): Result {
-  const changes = prepared.simulation?.changes ?? [];
+function dryRun(prepared: PreparedChange | undefined, steps: readonly string[], id: GenerationId): Result {
+  const changes = prepared?.simulation?.changes ?? [];
+  const fetched = prepared?.simulation?.downloadBytes ?? 0;
+  const sizes = `Writes ${approximateSize(prepared?.neededBytes ?? 0)}${fetched === 0 ? "" : `, of which ${approximateSize(fetched)} are fetched first`}.`;
   return {
-    data: { dryRun: true, generation: id, steps, changes },
-    lines: [...steps, ...changes.map((change) => `  ${changeText(change)}`)],
+    data: {
+      dryRun: true,
+      generation: id,
+      steps,
+      changes,
+      neededBytes: prepared?.neededBytes ?? 0,
+      fetchedBytes: fetched,
+    },
+    lines: [
+      ...steps,
+      ...changes.map((change) => `  ${changeText(change)}`),
+      ...(prepared?.simulation === undefined ? [] : [sizes]),
+    ],
   };
 }
 
@@ -145,8 +98,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
     const wish = packageWish(flags, config);
-    const prepared =
-      base === undefined ? { sources: undefined, simulation: undefined } : prepare(session, wanted, base, wish);
+    const prepared = base === undefined ? undefined : prepareChange(volume.path, state, wanted, base, wish);
     const id = newGenerationId(
       volume.path,
       state.generations.map((generation) => generation.id),
@@ -157,19 +109,24 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
         ...(chosen === undefined ? {} : { base: chosen }),
         id,
         force: flags.force === true,
-        neededBytes: base === undefined ? 0 : neededBytes(prepared.simulation, generationRoot(volume.path, base)),
+        neededBytes: prepared?.neededBytes ?? 0,
         autoGc: config.retention.autoGc,
       }),
     );
     if (flags.dryRun) return dryRun(prepared, steps.map(describeStep), id);
+    const fetched = prepared?.simulation?.downloadBytes ?? 0;
+    if (fetched > 0) {
+      report.note(`Fetching ${approximateSize(fetched)}.`);
+      prepared?.fetch();
+    }
     using transaction = new Transaction({
       volume,
       state,
       report,
       command,
       description: flags.description,
-      make: changeMaker(prepared.sources, wish),
-      binds: prepared.sources?.binds ?? [],
+      make: changeMaker(prepared?.sources, wish),
+      binds: prepared?.sources?.binds ?? [],
     });
     return answer(transaction.run(steps), state.slots[0]);
   });

@@ -1,10 +1,6 @@
-import { deleteLinkSet } from "../apply/commit.ts";
-import { deleteGeneration } from "../apply/draft.ts";
-import { flush } from "../host/btrfs.ts";
-import { checkInterrupt } from "../host/run.ts";
+import { collect } from "../apply/collect.ts";
 import { retentionWish } from "../model/config/firn.ts";
 import { parseSpace, type Space } from "../model/config/size.ts";
-import { layout } from "../model/layout.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/selector.ts";
 import { planGc } from "../plan/gc.ts";
@@ -42,17 +38,7 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
       };
     }
     let done = 0;
-    for (const id of plan.generations) {
-      checkInterrupt();
-      report.step(++done, total, `Delete ${id}`);
-      deleteGeneration(`${volume.path}/${layout.generation(id)}`);
-    }
-    for (const name of plan.drafts) {
-      report.step(++done, total, `Delete ${name}`);
-      deleteGeneration(`${volume.path}/${layout.snapshots}/${name}`);
-    }
-    for (const id of plan.linkSets) deleteLinkSet(volume.path, id);
-    flush(volume.path);
+    collect(volume.path, plan, (name) => report.step(++done, total, `Delete ${name}`));
     return {
       data,
       lines: [

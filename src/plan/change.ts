@@ -107,7 +107,7 @@ export function describeStep(step: ChangeStep): string {
 function describeChange(change: Change): string {
   switch (change.kind) {
     case "apk":
-      return `apk ${[change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages].join(" ")}`;
+      return `apk ${apkArguments(change).join(" ")}`;
     case "command":
       return `Run ${change.argv.join(" ")}`;
     case "shell":
@@ -121,4 +121,9 @@ function describeChange(change: Change): string {
     default:
       return change satisfies never;
   }
+}
+
+/** apk's words for a change: `upgrade --available`, `add jq`. */
+export function apkArguments(change: Extract<Change, { kind: "apk" }>): string[] {
+  return [change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages];
 }

@@ -37,6 +37,15 @@ export function generationData(state: VolumeState, generation: Generation): Reco
   };
 }
 
+/** A line when slots of the menu lead nowhere: rEFInd would wait for a key there. */
+export function danglingSlots(state: VolumeState): string[] {
+  const missing = state.slotCount - state.slots.length;
+  if (missing === 0) return [];
+  return [
+    `${missing} of ${state.slotCount} boot slots name a generation that is gone: \`firn switch GEN\` fills them again.`,
+  ];
+}
+
 /** `firn list` */
 export function list(flags: ReadFlags): Result {
   return reading(flags, ({ state }) => {
@@ -56,6 +65,7 @@ export function list(flags: ReadFlags): Result {
       ...(state.unfinished === undefined
         ? []
         : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
+      ...danglingSlots(state),
       ...(state.linkSet === undefined && state.unfinished === undefined
         ? ["`current` is missing: nothing boots."]
         : []),

@@ -8,7 +8,7 @@ import type { GenerationId } from "../model/ids.ts";
 import { createdAt, type VolumeState } from "../model/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
-import { generationData } from "./list.ts";
+import { danglingSlots, generationData } from "./list.ts";
 import { reading, type ReadFlags, type ReadSession } from "./session.ts";
 
 /** What the default generation would change for what runs now; undefined when they are the same or nothing is booted. */
@@ -74,6 +74,7 @@ export function status(flags: ReadFlags): Result {
       `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
       ...(impact === undefined ? [] : impactLines(impact)),
       `Slots:  ${state.slots.length}, ${state.generations.length} generations, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
+      ...danglingSlots(state),
       ...state.drafts.map(
         (name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`,
       ),

@@ -1,6 +1,5 @@
 /** Programs that firn runs, and the packages that carry them: [Alpine, Debian]. */
 const packages: Record<string, readonly [alpine: string, debian: string]> = {
-  apk: ["apk-tools", "none; firn fetches it from the mirror"],
   "mkfs.btrfs": ["btrfs-progs", "btrfs-progs"],
   "mkfs.fat": ["dosfstools", "dosfstools"],
   mkswap: ["busybox", "util-linux"],

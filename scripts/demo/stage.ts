@@ -53,38 +53,53 @@ export async function type(
 }
 
 /** Shows rEFInd's menu as it stands on the machine's screen, and lets its time run out. */
-export async function menu(machine: Machine): Promise<void> {
+async function menu(machine: Machine): Promise<void> {
   const entries = await machine.menu();
   for (const { text, selected } of entries) console.log(`   ${selected ? styled(7, `> ${text} `) : `  ${text}`}`);
   console.log("");
   if (process.env["DBG"]) console.log("MENU", Date.now() - begun);
 }
 
-/** Waits for the login prompt, showing the services as they start, and logs root in. */
-export async function login(machine: Machine, password: string): Promise<void> {
+/** From power-on to a shell: the menu, the services as they start (when `services` are to be shown), the login of root. */
+export async function boot(machine: Machine, password: string, services: boolean): Promise<void> {
+  await menu(machine);
+  await login(machine, password, services);
+}
+
+/** What OpenRC says of its services, and the verdict of one that printed something in between. */
+const SERVICE = /^ \*|^ ?\[ (?:ok|!!) \]/;
+
+/** Waits for the login prompt and logs root in. */
+async function login(machine: Machine, password: string, services: boolean): Promise<void> {
   let shown = machine.text.length;
+  let failed = false;
   const show = (): void => {
     const end = machine.text.lastIndexOf("\n") + 1;
-    for (const line of machine.text.slice(shown, end).split("\n"))
-      if (line.startsWith(" * ")) console.log(process.env["DBG"] ? Date.now() - begun : "", line.trimEnd());
+    for (const line of machine.text
+      .slice(shown, end)
+      .split("\n")
+      .filter((text) => SERVICE.test(text))) {
+      console.log(line.trimEnd());
+      failed ||= line.includes("[ !! ]");
+    }
     shown = Math.max(shown, end);
   };
-  const timer = setInterval(show, 250);
+  const timer = services ? setInterval(show, 250) : undefined;
   try {
     await machine.login("root", password);
   } finally {
     clearInterval(timer);
   }
-  show();
+  if (services) show();
+  if (failed && machine.text.includes("/proc/sys/kernel/hotplug"))
+    remark("mdev's [ !! ] is the stand-in kernel's: Debian builds it without UEVENT_HELPER, which Alpine's has.");
   prompt("snow login:", "root");
   prompt("Password:", "*".repeat(password.length));
 }
 
-/** Types `reboot`, waits for the menu and for the login. */
-export async function reboot(machine: Machine, password: string): Promise<void> {
-  prompt(PROMPT, "reboot");
-  machine.start("reboot");
-  await machine.waitFor(/reboot: Restarting system/);
-  await menu(machine);
-  await login(machine, password);
+/** Types the command that ends the machine, `reboot` or `poweroff`, and waits until it has. */
+export async function leave(machine: Machine, command: "reboot" | "poweroff"): Promise<void> {
+  prompt(PROMPT, command);
+  machine.start(command);
+  await machine.waitForPowerOff();
 }

@@ -5,6 +5,7 @@ import { comparePaths, type PathChange } from "../host/compare.ts";
 import { installedDatabase } from "../host/generation.ts";
 import { insideRoot, readTextIfAny, replaceText, writeText } from "../host/files.ts";
 import { checkInterrupt } from "../host/run.ts";
+import { awaitFreed } from "../host/space.ts";
 import type { Volume } from "../host/volume.ts";
 import { packageList, type InstalledPackage } from "../model/apk/database.ts";
 import { diffPackages } from "../model/apk/changes.ts";
@@ -223,7 +224,11 @@ const executors: Executors = {
   "discard-drafts": ({ names }, { top }) => {
     for (const name of names) deleteGeneration(`${top}/${layout.snapshots}/${name}`);
   },
-  collect: ({ generations, linkSets }, { top }) => collect(top, { generations, drafts: [], linkSets }),
+  collect: ({ generations, linkSets }, { top }) => {
+    collect(top, { generations, drafts: [], linkSets });
+    // The room is what they were deleted for, and the kernel makes it in the background.
+    awaitFreed(top, Number.MAX_SAFE_INTEGER);
+  },
   "open-draft": ({ id, base }, transaction) => transaction.openDraft(id, base),
   change: ({ change }, transaction) => transaction.change(change),
   compare: ({ force }, transaction) => transaction.compare(force),

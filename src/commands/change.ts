@@ -3,6 +3,7 @@ import { changeMaker } from "../apply/make-change.ts";
 import type { PackageWish } from "../apply/packages.ts";
 import { prepareChange, type PreparedChange } from "../apply/prepare-change.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
+import { awaitFreed } from "../host/space.ts";
 import { environment, workingDirectory } from "../host/terminal.ts";
 import { normaliseRepository, parseRelease } from "../model/apk/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
@@ -12,7 +13,7 @@ import type { GenerationId } from "../model/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/selector.ts";
 import type { VolumeState } from "../model/state.ts";
-import { describeStep, planChange, type Change } from "../plan/change.ts";
+import { GENERATION_OVERHEAD, describeStep, planChange, type Change } from "../plan/change.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session.ts";
@@ -48,6 +49,14 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
     report.note(`${error.message} The defaults hold for this run.`);
     return defaultFirnConfig();
   }
+}
+
+/** What was deleted a moment ago may still take its space: before space is called short, the kernel gets the time to give it back. */
+function withFreedSpace({ volume, state }: WriteSession, needed: number): VolumeState {
+  const enough = needed + GENERATION_OVERHEAD;
+  if (state.space.free >= enough) return state;
+  const free = awaitFreed(volume.path, enough);
+  return { ...state, space: { ...state.space, used: state.space.total - free, free } };
 }
 
 function dryRun(prepared: PreparedChange | undefined, steps: readonly string[], id: GenerationId): Result {
@@ -104,7 +113,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       state.generations.map((generation) => generation.id),
     );
     const steps = orThrow(
-      planChange(state, {
+      planChange(withFreedSpace(session, prepared?.neededBytes ?? 0), {
         change: wanted,
         ...(chosen === undefined ? {} : { base: chosen }),
         id,

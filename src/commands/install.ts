@@ -1,9 +1,9 @@
 import { Installer, type Installed } from "../apply/install/installer.ts";
-import { prepareInstall, type Prepared } from "../apply/install/prepare.ts";
+import { checkPackages, prepareInstall, type Prepared } from "../apply/install/prepare.ts";
 import { inspectDisk } from "../host/disks.ts";
 import { exists, isFile, readText, readTextIfAny } from "../host/files.ts";
 import { newGuids } from "../host/format.ts";
-import { createImage, removeImage } from "../host/image.ts";
+import { createImage, filledUp, removeImage } from "../host/image.ts";
 import { isolate } from "../host/isolate.ts";
 import { memoryBytes } from "../host/memory.ts";
 import { ask, isTerminal, workingDirectory } from "../host/terminal.ts";
@@ -15,6 +15,7 @@ import { describeDisk, holdsData, refuseDisk, type Disk } from "../model/disk-st
 import { planDisk, type DiskTarget } from "../model/disk.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { describeInstallStep, installSteps, type InstallPlan } from "../plan/install.ts";
+import { problemOf } from "../report/finish.ts";
 import { terminalReport, type Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
 
@@ -151,21 +152,41 @@ function confirm(disk: Disk, config: MachineConfig, plan: InstallPlan, flags: In
     throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was changed.", `Type ${name} when asked, or add --yes.`);
 }
 
+const UNCHANGED = "Nothing was changed.";
+
+/** What fails before the first step has changed nothing, and says so. */
+function beforehand<T>(look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    const { code, message, hint } = problemOf(error);
+    const [first = "", ...rest] = message.replace(/ What boots was not touched\.$/, "").split("\n");
+    const said = message.includes(UNCHANGED) ? message : [`${first} ${UNCHANGED}`, ...rest].join("\n");
+    throw new FirnError(code, said, hint);
+  }
+}
+
+/** After the first step something was changed, whatever failed: what is left of it is said instead. */
 function carryOut(installer: Installer, path: string, kind: "disk" | "image"): Installed {
   try {
     const installed = installer.run();
     installer.finish();
     return installed;
   } catch (error) {
-    if (!(error instanceof FirnError)) throw error;
-    const { code, message, hint } = error.problem;
+    const seen = problemOf(error);
+    const full = kind === "image" && seen.code !== "E_INTERRUPTED" ? filledUp(path) : undefined;
+    const { code, message, hint } = full?.problem ?? seen;
     const left =
       kind === "disk"
         ? `The installation of ${path} is unfinished: it does not boot, and \`firn status --volume ${path}\` says how far it came.`
         : `${path} was removed.`;
-    throw new FirnError(code, `${message}\n${left}`, hint);
+    const said = message.replaceAll(/ (Nothing was changed|What boots was not touched)\./g, "");
+    throw new FirnError(code, `${said}\n${left}`, code === "E_NO_SPACE" ? SPACE : hint);
   }
 }
+
+/** `firn gc`, which frees space elsewhere, has nothing to delete here. */
+const SPACE = "Use a larger disk or --size, or fewer packages.";
 
 /** `firn install DISK` */
 export function install(flags: InstallFlags, [path = ""]: readonly string[]): Result {
@@ -176,14 +197,17 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
   const refusal = refuseDisk(disk);
   if (refusal !== undefined) orThrow(refusal);
   if (disk.kind !== "disk") throw new Error("a disk that was not refused");
-  using prepared = prepareInstall(config);
+  using prepared = beforehand(() => prepareInstall(config));
   const plan = planInstall(
     config,
     { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes, memoryBytes: memoryBytes() },
     prepared,
   );
   if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
-  confirm(disk, config, plan, flags, report);
+  beforehand(() => {
+    checkPackages(prepared);
+    confirm(disk, config, plan, flags, report);
+  });
   using installer = new Installer({
     path: disk.path,
     kind: "disk",
@@ -198,6 +222,8 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
 
 /** Sectors of an image file. */
 const IMAGE_SECTOR = 512;
+/** Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader. */
+const BESIDE = 64 * 2 ** 20;
 
 /** `firn image FILE` */
 export function image(flags: InstallFlags, [file = ""]: readonly string[]): Result {
@@ -214,14 +240,14 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
       `${file} exists. Nothing was changed.`,
       "Name another file, or remove this one.",
     );
-  using prepared = prepareInstall(config);
+  using prepared = beforehand(() => prepareInstall(config));
   const plan = planInstall(
     config,
     { kind: "image", bytes, sectorBytes: IMAGE_SECTOR, memoryBytes: memoryBytes() },
     prepared,
   );
   if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
-  const refusal = createImage(path, bytes, prepared.installedBytes);
+  const refusal = createImage(path, bytes, Math.min(bytes, prepared.installedBytes + BESIDE));
   if (refusal !== undefined) orThrow(refusal);
   let finished = false;
   try {

@@ -46,6 +46,11 @@ export function danglingSlots(state: VolumeState): string[] {
   ];
 }
 
+function ageOf(generation: Generation, now: number): string {
+  const created = createdAt(generation);
+  return age(now - created, created);
+}
+
 /** `firn list` */
 export function list(flags: ReadFlags): Result {
   return reading(flags, ({ state }) => {
@@ -54,7 +59,7 @@ export function list(flags: ReadFlags): Result {
       .toReversed()
       .map((generation) => [
         generation.id,
-        age(now - createdAt(generation), createdAt(generation)),
+        ageOf(generation, now),
         generation.record.kernel ?? "-",
         generation.record.installedBytes === undefined ? "-" : approximateSize(generation.record.installedBytes),
         marks(state, generation).join(", ") || "-",
@@ -71,13 +76,15 @@ export function list(flags: ReadFlags): Result {
         : []),
     ];
     return {
-      data: {
-        volume: state.uuid,
-        slots: state.slots,
-        booted: state.booted ?? null,
-        generations: state.generations.map((generation) => generationData(state, generation)),
-        drafts: state.drafts,
-        unfinished: state.unfinished ?? null,
+      get data() {
+        return {
+          volume: state.uuid,
+          slots: state.slots,
+          booted: state.booted ?? null,
+          generations: state.generations.map((generation) => generationData(state, generation)),
+          drafts: state.drafts,
+          unfinished: state.unfinished ?? null,
+        };
       },
       lines: [...table([["GENERATION", "AGE", "KERNEL", "SIZE", "STATE", "DESCRIPTION"], ...rows]), ...notes],
     };

@@ -1,5 +1,5 @@
 import { readTextIfAny } from "../host/files.ts";
-import { inspect } from "../host/inspect.ts";
+import { inspect, volumeUuid } from "../host/inspect.ts";
 import { isolate, privateMounts } from "../host/isolate.ts";
 import { lockVolume } from "../host/lock.ts";
 import { openVolume, remount, type Volume } from "../host/volume.ts";
@@ -63,18 +63,17 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
   isolate();
   const report = terminalReport(flags.json === true);
   using volume = openVolume(flags.volume, "write");
-  const seen = inspect(volume);
-  if (seen.unfinished !== undefined) {
+  using _lock = flags.dryRun
+    ? undefined
+    : lockVolume(volumeUuid(volume), command, flags.wait === true, (text) => report.note(text));
+  const state = inspect(volume, true);
+  if (state.unfinished !== undefined) {
     throw new FirnError(
       "E_INSTALL_UNFINISHED",
-      `The installation on this volume stopped at step "${seen.unfinished}". It does not boot.`,
+      `The installation on this volume stopped at step "${state.unfinished}". It does not boot.`,
       "Install again.",
     );
   }
-  useCompression(volume, seen);
-  using _lock = flags.dryRun
-    ? undefined
-    : lockVolume(seen.uuid, command, flags.wait === true, (text) => report.note(text));
-  const state = inspect(volume, true);
+  useCompression(volume, state);
   return use({ volume, state, report, config: () => firnConfig(volume, state) });
 }

@@ -54,11 +54,6 @@ function deleteNested(path: string): void {
   }
 }
 
-export function isReadonly(path: string): boolean {
-  using fd = Fd.directory(path);
-  return sys.subvolumeReadonly(fd.number);
-}
-
 /** Setting the flag commits the transaction by itself. */
 export function setReadonly(path: string, readonly: boolean): void {
   using fd = Fd.directory(path);

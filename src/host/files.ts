@@ -55,12 +55,7 @@ export function readText(path: string): string {
 
 /** The text of a file, or undefined where there is none. */
 export function readTextIfAny(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch (error) {
-    if (isSysError(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
+  return sys.text(path) ?? undefined;
 }
 
 /** Writes a new file or replaces the content of an old one, in place. */
@@ -86,7 +81,7 @@ export function copyFile(from: string, to: string, mode?: number): void {
 }
 
 export function exists(path: string): boolean {
-  return sys.stat(path, false) !== null;
+  return sys.exists(path);
 }
 
 export function isDirectory(path: string): boolean {

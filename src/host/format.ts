@@ -18,7 +18,7 @@ export function newGuids(): DiskGuids {
  * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at the end),
  * boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
  */
-export function wipe(path: string): void {
+function wipe(path: string): void {
   const bytes = sizeOf(path);
   using fd = Fd.open(path, O.RDWR);
   const length = Math.min(bytes, MiB);
@@ -28,12 +28,20 @@ export function wipe(path: string): void {
   sys.fsync(fd.number);
 }
 
+/** Zeroes the first mebibyte of a partition to be: boot sectors and superblocks. */
+function zero(path: string, startByte: number): void {
+  using fd = Fd.open(path, O.RDWR);
+  sys.write(fd.number, new ArrayBuffer(MiB), startByte);
+}
+
 /**
  * Writes a new partition table over whatever was there, in one call of sgdisk, which also tells the kernel. The old tables are
  * zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. Throws E_PROGRAM_FAILED, E_PROGRAM_MISSING.
  */
 export function writePartitionTable(path: string, layout: DiskLayout): void {
   wipe(path);
+  // What an older installation left at the same places must not look like this one's, however early it stops.
+  for (const { startByte } of layout.partitions) zero(path, startByte);
   run(sgdiskArguments(layout, path));
   using fd = Fd.open(path, O.RDWR);
   sys.fsync(fd.number);

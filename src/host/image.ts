@@ -9,8 +9,7 @@ const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
  * written into it. Refuses with E_IMAGE_EXISTS, E_FILE (no such folder, or not writable), E_IMAGE_SPACE.
  */
 export function createImage(path: string, bytes: number, neededBytes: number): Refusal | undefined {
-  const slash = path.lastIndexOf("/");
-  const folder = slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+  const folder = folderOf(path);
   if (!isDirectory(folder)) {
     return refuse("E_FILE", `${folder}: no such directory. Nothing was changed.`, `Make it first: mkdir -p ${folder}.`);
   }
@@ -44,6 +43,23 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
     throw error;
   }
   return undefined;
+}
+
+/** Whether the filesystem that holds the image has no room left: then whatever failed in the image failed for that. */
+export function filledUp(path: string): Refusal | undefined {
+  const folder = folderOf(path);
+  const space = sys.statfs(folder);
+  if (space.available * space.blockSize >= 2 ** 20) return undefined;
+  return refuse(
+    "E_IMAGE_SPACE",
+    `The filesystem of ${folder} filled up while the image was written.`,
+    "Free some space, or write the image elsewhere.",
+  );
+}
+
+function folderOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
 
 function alreadyThere(path: string): Refusal {

@@ -4,6 +4,7 @@ import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../mo
 import { parseMountinfo } from "../model/mountinfo.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
 import { Fd, exists, names, readText, readTextIfAny } from "./files.ts";
+import { spaceOf } from "./space.ts";
 import { isSysError, sys } from "./sys.ts";
 import type { Volume } from "./volume.ts";
 
@@ -17,7 +18,7 @@ function linkTarget(path: string): string | undefined {
 }
 
 /** The generation that runs now, from the subvolume that is mounted at /. */
-export function bootedGeneration(mountinfo: string): GenerationId | undefined {
+function bootedGeneration(mountinfo: string): GenerationId | undefined {
   const root = parseMountinfo(mountinfo).findLast(({ path }) => path === "/");
   const name = root?.type === "btrfs" ? generationOfSubvolume(root.root) : undefined;
   return name === undefined ? undefined : parseGenerationId(name);
@@ -75,6 +76,24 @@ function mountinfoOf(process: string, seen: Set<string>): string {
   }
 }
 
+/** The filesystem's UUID, by which its lock is called. */
+export function volumeUuid({ path }: Volume): string {
+  using fd = Fd.directory(path);
+  return sys.fsid(fd.number);
+}
+
+/** The step at which an installation stopped. Before its first note a volume holds nothing at all. */
+function installationStep(
+  top: string,
+  drafts: readonly string[],
+  generations: readonly Generation[],
+): string | undefined {
+  if (drafts.length === 0 && generations.length === 0) return "volume";
+  const noted = drafts.map((name) => parseRecord(readTextIfAny(`${top}/${layout.snapshots}/${name}/${METADATA}`)));
+  const steps = [...noted, ...generations.map(({ record }) => record)].map(({ installing }) => installing);
+  return steps.find((step) => step !== undefined);
+}
+
 /**
  * Reads a volume into one plain value. Starts no program, writes nothing. `deep` also looks for generations that are mounted
  * somewhere, which only somebody who deletes needs to know.
@@ -89,13 +108,12 @@ export function inspect(volume: Volume, deep = false): VolumeState {
     const id = parseGenerationId(name);
     return id === undefined ? [] : [readGeneration(top, id)];
   });
-  // Names made within one second, and names made by hand, do not sort by age.
-  generations.sort((a, b) => createdAt(a) - createdAt(b) || (a.id < b.id ? -1 : 1));
+  // Names made within one second, and names made by hand, do not sort by age. Dates are parsed once each, not once a comparison.
+  const made = new Map(generations.map((generation) => [generation, createdAt(generation)]));
+  generations.sort((a, b) => (made.get(a) ?? 0) - (made.get(b) ?? 0) || (a.id < b.id ? -1 : 1));
   const trial = linkTarget(`${top}/${layout.trial}`);
-  const unfinished = drafts
-    .map((name) => parseRecord(readTextIfAny(`${top}/${layout.snapshots}/${name}/${METADATA}`)).installing)
-    .find((step) => step !== undefined);
-  const space = sys.statfs(top);
+  const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
+  let mounted: readonly GenerationId[] | undefined;
   using fd = Fd.directory(top);
   return {
     uuid: sys.fsid(fd.number),
@@ -108,14 +126,13 @@ export function inspect(volume: Volume, deep = false): VolumeState {
       .filter((id) => id !== linkSet),
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    mounted: deep ? mountedGenerations(top) : [],
+    // Asked of every process, so only when somebody looks.
+    get mounted() {
+      return (mounted ??= deep ? mountedGenerations(top) : []);
+    },
     commons: names(`${top}/${layout.commons}`),
     template: readTextIfAny(`${top}/${layout.fstab}`),
-    space: {
-      total: space.blocks * space.blockSize,
-      used: (space.blocks - space.available) * space.blockSize,
-      free: space.available * space.blockSize,
-    },
+    space: spaceOf(top, fd.number, !deep),
     unfinished,
   };
 }

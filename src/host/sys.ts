@@ -36,6 +36,8 @@ export interface SubvolumeInfo {
 
 interface Native {
   args: string[];
+  /** What a failed call throws. Not there in Node, where only code that calls nothing runs. */
+  setErrorMaker?(make: (errno: number, call: string, path: string | null, reason: string) => Error): void;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): void;
   read(fd: number, max: number, offset?: number): Bytes;
@@ -44,6 +46,10 @@ interface Native {
   equal(a: number, b: number): boolean;
   stat(path: string, follow: boolean): FileStat | null;
   fstat(fd: number): FileStat;
+  /** A symlink counts, wherever it leads. */
+  exists(path: string): boolean;
+  /** A whole file; null where there is none. */
+  text(path: string): string | null;
   readdir(path: string): string[];
   readlink(path: string): string;
   symlink(target: string, path: string): void;
@@ -101,6 +107,7 @@ interface Native {
     inode: number,
   ): [offset: number, type: number, compression: number, disk: number, length: number][];
   space(fd: number): [flags: number, total: number, used: number][];
+  startCleaner(fd: number): void;
   subvolumeInfo(fd: number): SubvolumeInfo;
   changedInodes(fd: number, transaction: number): number[];
   inodePath(fd: number, inode: number): string;
@@ -150,32 +157,10 @@ const errnoNames: Record<number, string> = {
   122: "EDQUOT",
 };
 
-function translated<F extends (...args: never[]) => unknown>(call: F): F {
-  return ((...args: Parameters<F>) => {
-    try {
-      return call(...args);
-    } catch (error) {
-      const raw = error as { errno?: number; call?: string; path?: string | null; reason?: string };
-      if (typeof raw.errno !== "number") throw error;
-      const code = errnoNames[raw.errno] ?? `E${raw.errno}`;
-      throw new SysError(code, raw.call ?? "", raw.path ?? null, raw.reason ?? "");
-    }
-  }) as F;
-}
-
-const native = (globalThis as unknown as { __firn: Native }).__firn;
-
-function translateAll(raw: Native): Native {
-  const port: Record<string, unknown> = {};
-  for (const name of Object.getOwnPropertyNames(raw)) {
-    const value = raw[name as keyof Native];
-    port[name] = typeof value === "function" ? translated(value) : value;
-  }
-  return port as unknown as Native;
-}
-
 /** The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes. */
-export const sys: Native = translateAll(native);
+export const sys: Native = (globalThis as unknown as { __firn: Native }).__firn;
+
+sys.setErrorMaker?.((errno, call, path, reason) => new SysError(errnoNames[errno] ?? `E${errno}`, call, path, reason));
 
 /** True when `error` is a SysError with one of these codes. */
 export function isSysError(error: unknown, ...codes: string[]): error is SysError {

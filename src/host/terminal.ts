@@ -1,3 +1,4 @@
+import { checkInterrupt } from "./run.ts";
 import { isSysError, sys } from "./sys.ts";
 
 const STDIN = 0;
@@ -43,12 +44,25 @@ export function isTerminal(): boolean {
   return sys.isatty(STDIN);
 }
 
+/** One byte from the terminal, or none at its end. Throws E_INTERRUPTED on ^C. */
+function readLetter(): ArrayBuffer {
+  for (;;) {
+    try {
+      return sys.read(STDIN, 1);
+    } catch (error) {
+      if (!isSysError(error, "EINTR")) throw error;
+      say("\n");
+      checkInterrupt();
+    }
+  }
+}
+
 /** Asks on stderr and gives the answer without its line end; undefined when stdin has ended. */
 export function ask(question: string): string | undefined {
   say(question);
   let line = "";
   for (;;) {
-    const bytes = sys.read(STDIN, 1);
+    const bytes = readLetter();
     if (bytes.byteLength === 0) return line === "" ? undefined : line;
     const letter = sys.decode(bytes);
     if (letter === "\n") return line.trim();

@@ -18,6 +18,8 @@ export interface Volume extends Disposable {
 interface Source extends Partial<Disposable> {
   device: string;
   running: boolean;
+  /** On a disk that has firn's partitions. */
+  installed?: boolean;
 }
 
 /** Where the running system's root comes from. Throws E_NOT_A_VOLUME when that is no btrfs. */
@@ -60,11 +62,12 @@ function namedSource(target: string, readonly: boolean): Source {
   const partitions = findPartitions(target);
   const holding = partitions.filter(({ startByte }) => looksLikeBtrfs(target, startByte));
   const found = holding.find(({ name }) => name === "ROOT") ?? holding[0];
-  if (found !== undefined) return mapped(found.startByte, found.bytes);
-  if (partitions.some(({ name }) => name === "ROOT") && partitions.some(({ name }) => name === "EFI")) {
+  const installed = ["EFI", "ROOT"].every((wanted) => partitions.some(({ name }) => name === wanted));
+  if (found !== undefined) return { ...mapped(found.startByte, found.bytes), installed };
+  if (installed) {
     throw new FirnError(
       "E_INSTALL_UNFINISHED",
-      `${target} has firn's partitions, but ROOT holds no filesystem: an installation stopped while it was formatting.`,
+      `${target} has firn's partitions, but ROOT holds no filesystem: an installation stopped while it was formatting. It does not boot.`,
       "Install again.",
     );
   }
@@ -72,7 +75,7 @@ function namedSource(target: string, readonly: boolean): Source {
 }
 
 /** What an installation looks like once its volume has been laid out. */
-export function isVolume(path: string): boolean {
+function isVolume(path: string): boolean {
   return exists(`${path}/${layout.snapshots}`);
 }
 
@@ -88,6 +91,12 @@ export function openVolume(target: string | undefined, access: "read" | "write")
     mount[Symbol.dispose]();
     source[Symbol.dispose]?.();
     const what = target ?? "The root filesystem";
+    if (source.installed)
+      throw new FirnError(
+        "E_INSTALL_UNFINISHED",
+        `${what} has firn's partitions, but ROOT is empty: an installation stopped before it laid out the volume. It does not boot.`,
+        "Install again.",
+      );
     throw new FirnError("E_NOT_A_VOLUME", `${what} is btrfs, but holds no /snapshots: it is not a firn volume.`);
   }
   return {

@@ -34,7 +34,7 @@ export const bootModules: readonly string[] = ["sd-mod", "usb-storage", "btrfs",
 export const MENU_TIMEOUT = 5;
 
 /** What stands in the menu for a slot. */
-export function entryTitle(slot: number): string {
+function entryTitle(slot: number): string {
   return `Alpine ${slot}`;
 }
 

@@ -22,6 +22,8 @@ export interface GenerationRecord {
   conflicts?: string[];
   pinned?: boolean;
   verdict?: "good" | "bad";
+  /** The step that an installation has come to; taken away when its last step is done. */
+  installing?: string;
 }
 
 /** How far an unfinished installation has come; stands in the draft's generation.json. */

@@ -48,7 +48,9 @@ export function retain(state: VolumeState, wish: Retention, now: number): Verdic
       if (reason !== undefined) return { id: generation.id, keep: reason };
       if (!generation.complete || short) return { id: generation.id, keep: undefined };
       if (room-- > 0) return { id: generation.id, keep: "count" };
-      return { id: generation.id, keep: now - createdAt(generation) < wish.keepAge ? "age" : undefined };
+      // One from the future, made while the clock was wrong or with others in one second, is as young as can be: of age 0.
+      const age = Math.max(0, now - createdAt(generation));
+      return { id: generation.id, keep: age < wish.keepAge ? "age" : undefined };
     })
     .toReversed();
 }

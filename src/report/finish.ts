@@ -25,9 +25,9 @@ export function problemOf(thrown: unknown): Problem {
 export function finish(flags: { json?: unknown }, command: () => Result): void {
   const json = flags.json === true;
   try {
-    const { data, lines, exit: code = 0 } = command();
-    print(json ? `${JSON.stringify(data)}\n` : lines.map((line) => `${line}\n`).join(""));
-    exit(code);
+    const result = command();
+    print(json ? `${JSON.stringify(result.data)}\n` : result.lines.map((line) => `${line}\n`).join(""));
+    exit(result.exit ?? 0);
   } catch (error) {
     fail(problemOf(error), json);
   }

@@ -1,4 +1,4 @@
-/** What a command answers: `data` for --json, `lines` for a person. */
+/** What a command answers: `data` for --json, `lines` for a person. Only one is asked for, so a costly one may be a getter. */
 export interface Result {
   data: unknown;
   lines: readonly string[];

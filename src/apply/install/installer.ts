@@ -6,7 +6,16 @@ import { createSubvolume, flush } from "../../host/btrfs.ts";
 import { enterRoot } from "../../host/chroot.ts";
 import { addBootEntry, type BootEntryResult } from "../../host/efi.ts";
 import { enableRemovablePath, writeBootLoader } from "../../host/esp.ts";
-import { copyFile, exists, insideRoot, makeDirectories, makeDirectory, names, writeText } from "../../host/files.ts";
+import {
+  copyFile,
+  exists,
+  insideRoot,
+  makeDirectories,
+  makeDirectory,
+  names,
+  replaceText,
+  writeText,
+} from "../../host/files.ts";
 import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/format.ts";
 import { installedDatabase } from "../../host/generation.ts";
 import type { Mount } from "../../host/mounts.ts";
@@ -20,9 +29,9 @@ import type { MachineConfig } from "../../model/config/machine.ts";
 import { exampleFirnToml } from "../../model/config/example.ts";
 import { partitionNamed } from "../../model/disk.ts";
 import { renderFstab, renderTemplate } from "../../model/fstab.ts";
-import type { GenerationRecord } from "../../model/generation.ts";
+import { renderRecord, type GenerationRecord } from "../../model/generation.ts";
 import type { GenerationId } from "../../model/ids.ts";
-import { layout } from "../../model/layout.ts";
+import { METADATA, layout } from "../../model/layout.ts";
 import { renderMkinitfsConf } from "../../model/machine-files.ts";
 import { FirnError } from "../../model/problem.ts";
 import { rotate } from "../../model/slots.ts";
@@ -61,6 +70,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
   private rootUuid = "";
   private swapUuid: string | undefined;
   private kernelRelease = "";
+  private sealed: GenerationRecord | undefined;
   private loaderPath = "";
   private bootEntry: BootEntryResult = { status: "skipped", reason: "an image" };
 
@@ -71,10 +81,11 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     for (const [index, step] of plan.steps.entries()) {
       checkInterrupt();
       report.step(index + 1, plan.steps.length, describeInstallStep(step, config, plan.layout));
-      if (this.mount !== undefined && this.draft !== undefined && !this.committed)
-        this.draft.note({ installing: step });
+      this.note(step);
       this[step]();
     }
+    this.note(undefined);
+    flush(this.top);
     return {
       generation: this.id,
       kernel: this.kernelRelease,
@@ -83,7 +94,17 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     };
   }
 
-  private committed = false;
+  /** Says on the volume how far this has come, for whoever finds it unfinished. */
+  private note(step: InstallStep | undefined): void {
+    if (this.mount === undefined || this.draft === undefined) return;
+    const progress = step === undefined ? {} : { installing: step };
+    if (this.sealed !== undefined) {
+      const file = `${this.top}/${layout.generation(this.id)}/${METADATA}`;
+      replaceText(file, renderRecord({ ...this.sealed, ...progress }));
+    } else if (step !== undefined) {
+      this.draft.note({ installing: step });
+    }
+  }
 
   private get top(): string {
     if (this.mount === undefined) throw new Error("the volume is not mounted yet");
@@ -253,8 +274,8 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
       command,
       installedBytes: packageList(installedDatabase(root)).reduce((sum, { installedBytes }) => sum + installedBytes, 0),
     };
-    this.committed = true;
-    this.opened.seal(record);
+    this.opened.seal({ ...record, installing: "seal" });
+    this.sealed = record;
   }
 
   private get template(): string {

@@ -1,4 +1,5 @@
 import {
+  checkLocalPackages,
   extractPackage,
   fetchPackage,
   packageFileList,
@@ -87,6 +88,18 @@ function obtainRefind(target: ApkTarget, config: MachineConfig, names: ReadonlyS
   return orThrow(findRefind({ packageDirs: [folder], arch }));
 }
 
+function installArguments({ base, packages, kernel }: PackageSets): string[] {
+  return ["--initdb", "add", ...base, ...packages, ...kernel];
+}
+
+/**
+ * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be thrown away instead.
+ * Throws E_MIRROR_STALE, E_SIGNATURE.
+ */
+export function checkPackages({ target, sets }: Prepared): void {
+  checkLocalPackages(target, installArguments(sets));
+}
+
 /**
  * Gets apk, reads and verifies the repositories, and lets apk plan the whole installation, so that what can be refused is refused
  * while nothing is changed yet. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP,
@@ -117,8 +130,7 @@ export function prepareInstall(config: MachineConfig): Prepared {
     };
     const names = new Set(packageNames(target));
     const sets = packageSets(config, (name) => names.has(name));
-    const all = [...sets.base, ...sets.packages, ...sets.kernel];
-    const { installedBytesDelta } = simulate(target, ["--initdb", "add", ...all]);
+    const { installedBytesDelta } = simulate(target, installArguments(sets));
     checkTimezone(target, identity.timezone);
     checkKeymap(target, identity.keymap);
     return {

@@ -4,10 +4,20 @@ import { packageList } from "../../model/apk/database.ts";
 import { parseChanges, parseStep } from "../../model/apk/output.ts";
 import type { ApkTrouble } from "../../model/apk/trouble.ts";
 import { nearestFew } from "../../model/nearest.ts";
+import { FirnError } from "../../model/problem.ts";
 import { exists, isFile } from "../files.ts";
 import { sys } from "../sys.ts";
 import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
-import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
+import {
+  databaseText,
+  invoke,
+  orThrowTrouble,
+  outside,
+  scratchFolder,
+  troubleOf,
+  type ApkTarget,
+  type Invocation,
+} from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
 
@@ -76,6 +86,8 @@ export interface Simulation {
 interface Solved extends Simulation {
   /** What must be fetched. */
   fetches: readonly Offer[];
+  /** What lies in folders. */
+  local: readonly Offer[];
 }
 
 function solve(target: ApkTarget, args: readonly string[]): Solved {
@@ -90,6 +102,7 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
   let installedBytesDelta = 0;
   let writtenBytes = 0;
   const fetches: Offer[] = [];
+  const local: Offer[] = [];
   for (const { name, from, to } of changes) {
     if (from !== undefined) installedBytesDelta -= installed.get(name) ?? 0;
     if (to === undefined) continue;
@@ -98,10 +111,11 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
     const offer = same.find(({ network }) => !network) ?? same[0];
     installedBytesDelta += offer?.installedBytes ?? 0;
     writtenBytes += offer?.installedBytes ?? 0;
+    if (offer?.network === false) local.push(offer);
     if (offer?.network && !exists(outside(target, `${scratch.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
   }
   const downloadBytes = fetches.reduce((sum, { packageBytes }) => sum + packageBytes, 0);
-  return { changes, installedBytesDelta, writtenBytes, downloadBytes, fetches };
+  return { changes, installedBytesDelta, writtenBytes, downloadBytes, fetches, local };
 }
 
 /**
@@ -109,8 +123,27 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
  * read-only root and on one that is still empty. Throws as `apk` does.
  */
 export function simulate(target: ApkTarget, args: readonly string[]): Simulation {
-  const { fetches: _, ...simulation } = solve(target, args);
+  const { fetches: _, local: __, ...simulation } = solve(target, args);
   return simulation;
+}
+
+/**
+ * Checks that the packages which `apk ARGS` would take from folders are there, and are those that the signed indexes name: apk
+ * looks only when it comes to them. Throws E_MIRROR_STALE, E_SIGNATURE.
+ */
+export function checkLocalPackages(target: ApkTarget, args: readonly string[]): void {
+  using temporary = temporaryFolder(scratchFolder(target));
+  for (const offer of solve(target, args).local) {
+    const file = `${offer.folder}/${packageFile(offer)}`;
+    if (!isFile(file)) {
+      throw new FirnError(
+        "E_MIRROR_STALE",
+        `${file}: the repository's index names this package, but it is not there.`,
+        "The mirror is being updated, or is incomplete. Try again later, or another mirror.",
+      );
+    }
+    verifyPackage(file, offer, temporary.path);
+  }
 }
 
 /**

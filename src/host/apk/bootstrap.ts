@@ -41,7 +41,7 @@ export function hostArchitecture(): string {
 }
 
 /** The host's own apk, or undefined. Another program of the same name does not count. */
-export function installedApk(): ApkTool | undefined {
+function installedApk(): ApkTool | undefined {
   try {
     const { status, stdout } = tryRun(["apk", "--version"]);
     return status === 0 && stdout.startsWith("apk-tools ") ? { argv: ["apk"] } : undefined;

@@ -70,6 +70,8 @@ export function verifyRepositories(target: ApkTarget): ScratchRoot {
 /** An index record, and whether its package must be fetched. */
 export interface Offer extends IndexRecord {
   network: boolean;
+  /** Where its package lies, as seen from outside; for a network repository there is none. */
+  folder?: string;
 }
 
 /** What the verified repositories say about some packages, or about all. */
@@ -79,18 +81,20 @@ export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): O
   const local = target.repositories.filter(isLocalRepository).map((repository) => ({
     file: outside(target, `${repositoryPlace(repository)}/${arch}/APKINDEX.tar.gz`),
     network: false,
+    folder: outside(target, `${repositoryPlace(repository)}/${arch}`),
   }));
   const folder = outside(target, cacheDir);
   const fetched = target.repositories.every(isLocalRepository)
     ? []
     : names(folder)
         .filter((name) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(name))
-        .map((name) => ({ file: `${folder}/${name}`, network: true }));
-  return [...local, ...fetched].flatMap(({ file, network }) => {
+        .map((name) => ({ file: `${folder}/${name}`, network: true, folder: undefined }));
+  return [...local, ...fetched].flatMap(({ file, network, folder: place }) => {
     const text = indexText(file);
     return (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({
       ...record,
       network,
+      ...(place === undefined ? {} : { folder: place }),
     }));
   });
 }

@@ -31,7 +31,7 @@ function copyRest(from: string, to: string, offset: number): void {
 }
 
 /** The digest of a file as lower-case hexadecimal. */
-export function digest(algorithm: "sha1" | "sha256", file: string): string {
+function digest(algorithm: "sha1" | "sha256", file: string): string {
   const words = run(["openssl", "dgst", `-${algorithm}`, "-r", file]).stdout;
   return words.slice(0, words.indexOf(" "));
 }

@@ -85,7 +85,7 @@ function packageProblem(name: string, reason: string): Problem | undefined {
 }
 
 /** The names under "unable to select packages" that nothing provides. */
-export function parseMissing(stderr: string): MissingPackage[] {
+function parseMissing(stderr: string): MissingPackage[] {
   const missing: { name: string; requiredBy: string[] }[] = [];
   let at: { name: string; requiredBy: string[] } | undefined;
   for (const line of stderr.split("\n")) {

@@ -69,7 +69,7 @@ export interface MachineConfig {
 }
 
 /** As setup-apkrepos offers it first. */
-export const DEFAULT_MIRROR = "https://dl-cdn.alpinelinux.org/alpine";
+const DEFAULT_MIRROR = "https://dl-cdn.alpinelinux.org/alpine";
 
 /** Those of setup-alpine's admin user: `-a -g 'audio video netdev'`, in which -a is wheel. */
 const USER_GROUPS = ["wheel", "audio", "video", "netdev"];

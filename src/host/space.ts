@@ -1,0 +1,62 @@
+import type { VolumeState } from "../model/state.ts";
+import { Fd } from "./files.ts";
+import { sys } from "./sys.ts";
+
+/** Block group types and profiles, linux/btrfs_tree.h. */
+const DATA = 1;
+const METADATA_AND_SYSTEM = 2 + 4;
+const TWO_COPIES = 16 + 32 + 64;
+const THREE_COPIES = 512;
+const FOUR_COPIES = 1024;
+
+/** Milliseconds between two looks, without growth until nothing more is expected, and at most. */
+const LOOK = 50;
+const QUIET = 1000;
+const PATIENCE = 60_000;
+
+function available(path: string): number {
+  const { available: blocks, blockSize } = sys.statfs(path);
+  return blocks * blockSize;
+}
+
+/** Bytes free in data block groups and where no block group is yet. */
+function unused(fd: number, total: number): number {
+  let free = total;
+  for (const [flags, size, used] of sys.space(fd)) {
+    const kind = flags & (DATA | METADATA_AND_SYSTEM);
+    if (kind === 0) continue;
+    const copies = flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
+    free -= (kind & DATA ? used : size) * copies;
+  }
+  return Math.max(0, free);
+}
+
+/**
+ * The space of the filesystem at `path`, bytes. Where it is mounted for reading, the kernel counts no block group as writable and leaves
+ * what is free in them out of statfs (fs/btrfs/super.c, btrfs_account_ro_block_groups_free_space): then the block groups are asked.
+ */
+export function spaceOf(path: string, fd: number, readonly: boolean): VolumeState["space"] {
+  const { blocks, blockSize } = sys.statfs(path);
+  const total = blocks * blockSize;
+  const free = readonly ? Math.max(available(path), unused(fd, total)) : available(path);
+  return { total, used: total - free, free };
+}
+
+/**
+ * Waits until deleted subvolumes have given back their space, which the kernel does in the background, or `enough` bytes are free.
+ * Gives the bytes that are free.
+ */
+export function awaitFreed(path: string, enough: number): number {
+  using fd = Fd.directory(path);
+  sys.startCleaner(fd.number);
+  let best = available(path);
+  const limit = Date.now() + PATIENCE;
+  for (let quiet = 0; best < enough && quiet < QUIET && Date.now() < limit; quiet += LOOK) {
+    sys.poll([], LOOK);
+    const now = available(path);
+    if (now <= best) continue;
+    best = now;
+    quiet = 0;
+  }
+  return best;
+}

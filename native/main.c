@@ -8,16 +8,21 @@
 extern const uint8_t firn_bundle[];
 extern const uint32_t firn_bundle_size;
 
+/* Makes the exception for a failed call: (errno, call, path | null, reason) => Error. Set by src/host/sys.ts. */
+static JSValue make_error = {.tag = JS_TAG_UNDEFINED};
+
+static FN(set_error_maker) {
+    JS_FreeValue(ctx, make_error);
+    make_error = JS_DupValue(ctx, argv[0]);
+    return JS_UNDEFINED;
+}
+
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path) {
-    JSValue error = JS_NewError(ctx);
-    char message[512];
-    snprintf(message, sizeof message, "%s%s%s: %s", call, path ? " " : "", path ? path : "", strerror(err));
-    JS_SetPropertyStr(ctx, error, "message", JS_NewString(ctx, message));
-    JS_SetPropertyStr(ctx, error, "errno", JS_NewInt32(ctx, err));
-    JS_SetPropertyStr(ctx, error, "call", JS_NewString(ctx, call));
-    JS_SetPropertyStr(ctx, error, "path", path ? JS_NewString(ctx, path) : JS_NULL);
-    JS_SetPropertyStr(ctx, error, "reason", JS_NewString(ctx, strerror(err)));
-    return JS_Throw(ctx, error);
+    JSValue args[] = {JS_NewInt32(ctx, err), JS_NewString(ctx, call), path ? JS_NewString(ctx, path) : JS_NULL,
+                      JS_NewString(ctx, strerror(err))};
+    JSValue error = JS_Call(ctx, make_error, JS_UNDEFINED, 4, args);
+    for (int i = 0; i < 4; i++) JS_FreeValue(ctx, args[i]);
+    return JS_IsException(error) ? error : JS_Throw(ctx, error);
 }
 
 int32_t arg_int(JSContext *ctx, JSValueConst value) {
@@ -68,6 +73,7 @@ int main(int argc, char **argv) {
     JSValue args = JS_NewArray(ctx);
     for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, args, i, JS_NewString(ctx, argv[i]));
     JS_SetPropertyStr(ctx, native, "args", args);
+    JS_SetPropertyStr(ctx, native, "setErrorMaker", JS_NewCFunction(ctx, set_error_maker, "setErrorMaker", 1));
     JS_SetPropertyStr(ctx, global, "__firn", native);
     JS_FreeValue(ctx, global);
 

@@ -231,6 +231,9 @@ static FN(bt_space) {
     return list;
 }
 
+/* Commits, and wakes the thread that gives back the space of deleted subvolumes, which syncfs does not. */
+static FN(bt_start_cleaner) { RESULT("btrfs sync", NULL, ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_SYNC, NULL)); }
+
 /* fsid(fd): the filesystem's UUID. */
 static FN(bt_fsid) {
     struct btrfs_ioctl_fs_info_args info = {0};
@@ -300,6 +303,7 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("changedInodes", 2, bt_changed),
     JS_CFUNC_DEF("inodePath", 2, bt_inode_path),
     JS_CFUNC_DEF("space", 1, bt_space),
+    JS_CFUNC_DEF("startCleaner", 1, bt_start_cleaner),
     JS_CFUNC_DEF("fsid", 1, bt_fsid),
     JS_CFUNC_DEF("loopAttach", 4, bd_loop_attach),
     JS_CFUNC_DEF("deviceSize", 1, bd_size),

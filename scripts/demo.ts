@@ -145,9 +145,9 @@ function ownCommand(sources: Sources): string {
 }
 
 async function demo(): Promise<void> {
+  for (const file of Object.values(files)) rmSync(file, { force: true });
   const missing = vmUnavailable() ?? disksUnavailable();
   if (missing !== undefined) throw new Error(`The demonstration cannot run here: ${missing}.`);
-  for (const file of Object.values(files)) rmSync(file, { force: true });
   mkdirSync(folder, { recursive: true });
 
   heading("firn, built: one static file");

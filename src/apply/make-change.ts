@@ -1,15 +1,15 @@
 import { apk } from "../host/apk/apk.ts";
 import { createSubvolume, deleteSubvolume } from "../host/btrfs.ts";
 import type { Chroot } from "../host/chroot.ts";
-import { exists, insideRoot, isDirectory, isFile } from "../host/files.ts";
+import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/files.ts";
 import { run, tryRun } from "../host/run.ts";
 import { seedCommons } from "../host/seed.ts";
 import { ask, environment, isTerminal } from "../host/terminal.ts";
 import { switchRelease } from "../model/apk/conf.ts";
 import { addCommons, removeCommons } from "../model/fstab.ts";
+import { DRAFT } from "../model/ids.ts";
 import { layout } from "../model/layout.ts";
 import { FirnError } from "../model/problem.ts";
-import { writeText } from "../host/files.ts";
 import { apkArguments, type Change } from "../plan/change.ts";
 import { insideApk, repositoriesFile, savePackageSources, type PackageSources, type PackageWish } from "./packages.ts";
 import type { Transaction } from "./transaction.ts";
@@ -79,9 +79,13 @@ export function changeMaker(
       if (exists(folder)) {
         transaction.wish.report.note(`${name} is there from before: its data is used.`);
       } else {
-        createSubvolume(folder);
+        // Under a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
+        const draft = folder + DRAFT;
+        if (exists(draft)) deleteSubvolume(draft);
+        createSubvolume(draft);
+        seedCommons(root, draft);
+        rename(draft, folder);
         transaction.onDiscard(() => deleteSubvolume(folder));
-        seedCommons(root, folder);
       }
       if (!isDirectory(root)) run(["mkdir", "-p", path], { chroot: chroot.path });
       transaction.replaceTemplate(addCommons(transaction.template, name, path, transaction.wish.state.uuid));

@@ -1,3 +1,4 @@
+import type { GenerationId } from "../model/ids.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
 import { age } from "../report/format.ts";
 import { approximateSize } from "../model/config/size.ts";
@@ -6,20 +7,24 @@ import { reading, type ReadFlags } from "./session.ts";
 
 /** What a generation is to the volume: its slots, and whether it is booted, pinned, on trial. */
 export function marks(state: VolumeState, { id, record, complete }: Generation): string[] {
-  const distinct = [...new Set(state.slots)];
-  const slots = state.slots.flatMap((slot, number) =>
-    slot === id && (number === 0 || state.slots[number - 1] !== id || distinct.length === 1) ? [number] : [],
+  // Pushed one by one: a list asks a thousand times, mostly for nothing.
+  const words: string[] = [];
+  if (state.slots.includes(id)) words.push(`slot ${slotNumbers(state.slots, id)}`);
+  if (state.booted === id) words.push("booted");
+  if (state.trial === id) words.push("trial");
+  if (record.pinned) words.push("pinned");
+  if (record.verdict !== undefined) words.push(record.verdict);
+  if (!complete) words.push("no root");
+  return words;
+}
+
+/** The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are left out. */
+function slotNumbers(slots: readonly GenerationId[], id: GenerationId): string {
+  const distinct = [...new Set(slots)];
+  const numbers = slots.flatMap((slot, number) =>
+    slot === id && (number === 0 || slots[number - 1] !== id || distinct.length === 1) ? [number] : [],
   );
-  return [
-    ...(slots.length === 0
-      ? []
-      : [`slot ${slots.length === state.slots.length && slots.length > 1 ? "0" : slots.join(",")}`]),
-    ...(state.booted === id ? ["booted"] : []),
-    ...(state.trial === id ? ["trial"] : []),
-    ...(record.pinned ? ["pinned"] : []),
-    ...(record.verdict === undefined ? [] : [record.verdict]),
-    ...(complete ? [] : ["no root"]),
-  ];
+  return numbers.length === slots.length && numbers.length > 1 ? "0" : numbers.join(",");
 }
 
 /** Plain data about one generation, the same for `list`, `status` and `show`. */

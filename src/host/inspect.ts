@@ -1,5 +1,5 @@
 import { parseRecord } from "../model/generation.ts";
-import { draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
+import { DRAFT, draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
 import { parseMountinfo } from "../model/mountinfo.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
@@ -108,9 +108,12 @@ export function inspect(volume: Volume, deep = false): VolumeState {
     const id = parseGenerationId(name);
     return id === undefined ? [] : [readGeneration(top, id)];
   });
-  // Names made within one second, and names made by hand, do not sort by age. Dates are parsed once each, not once a comparison.
+  // Names made within one second, and names made by hand, do not sort by age; on most volumes they do.
   const made = new Map(generations.map((generation) => [generation, createdAt(generation)]));
-  generations.sort((a, b) => (made.get(a) ?? 0) - (made.get(b) ?? 0) || (a.id < b.id ? -1 : 1));
+  const order = (a: Generation, b: Generation): number =>
+    (made.get(a) ?? 0) - (made.get(b) ?? 0) || (a.id < b.id ? -1 : 1);
+  if (generations.some((generation, at) => at > 0 && order(generations[at - 1] ?? generation, generation) > 0))
+    generations.sort(order);
   const trial = linkTarget(`${top}/${layout.trial}`);
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
   let mounted: readonly GenerationId[] | undefined;
@@ -130,7 +133,7 @@ export function inspect(volume: Volume, deep = false): VolumeState {
     get mounted() {
       return (mounted ??= deep ? mountedGenerations(top) : []);
     },
-    commons: names(`${top}/${layout.commons}`),
+    commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
     template: readTextIfAny(`${top}/${layout.fstab}`),
     space: spaceOf(top, fd.number, !deep),
     unfinished,

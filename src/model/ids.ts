@@ -5,7 +5,8 @@ export type LinkSetId = string & { readonly brand: "LinkSetId" };
 
 /** What rEFInd's btrfs driver can look up: ASCII, no spaces. Names made by hand need not carry a time. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
-const DRAFT = ".draft";
+/** What the name of something that is not complete yet ends in. */
+export const DRAFT = ".draft";
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** The id in a directory name, or undefined when it is none (a draft, a hidden file, a name that cannot boot). */

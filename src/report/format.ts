@@ -4,14 +4,15 @@ const UNITS = [
   ["d", 86_400_000],
   ["h", 3_600_000],
   ["min", 60_000],
-  ["s", 1000],
 ] as const;
+const SECONDS = ["s", 1000] as const;
 
 /** `3 d`, `5 h`: milliseconds as one number and unit; "-" when the time is not known (0). */
 export function age(milliseconds: number, known: number): string {
   if (known === 0) return "-";
-  const [unit, size] = UNITS.find(([, length]) => milliseconds >= length) ?? ["s", 1000];
-  return `${Math.max(0, Math.floor(milliseconds / size))} ${unit}`;
+  // An index, not destructuring: a list asks a thousand times, and an iterator costs ten times a comparison here.
+  const found = UNITS.find((unit) => milliseconds >= unit[1]) ?? SECONDS;
+  return `${Math.max(0, Math.floor(milliseconds / found[1]))} ${found[0]}`;
 }
 
 /** `+ jq 1.7.1-r0`, `busybox 1.36.1-r15 -> 1.36.1-r29`. */

@@ -73,7 +73,7 @@ export function status(flags: ReadFlags): Result {
       `Booted: ${state.booted === undefined ? "not this volume" : line(state, state.booted)}`,
       `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
       ...(impact === undefined ? [] : impactLines(impact)),
-      `Slots:  ${state.slots.length}, ${state.generations.length} generations, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
+      `Slots:  ${state.slots.length}, ${state.generations.length} ${state.generations.length === 1 ? "generation" : "generations"}, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
       ...danglingSlots(state),
       ...state.drafts.map(
         (name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`,

@@ -139,28 +139,32 @@ static FN(fs_exists) {
     return errno == ENOENT || errno == ENOTDIR ? JS_FALSE : throw_errno(ctx, errno, "access", path);
 }
 
-/* text(path): a whole file as text, null where there is none. A list reads a thousand small ones. */
+/* text(path): a whole file as text, null where there is none. A list reads a thousand small ones: they fit the buffer. */
 static FN(fs_text) {
+    static char small[1 << 16];
     TEXT(path, 0);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "open", path);
-    size_t room = 1 << 12, length = 0;
-    char *bytes = malloc(room);
-    ssize_t got = bytes ? 1 : -1;
-    while (bytes && (got = read(fd, bytes + length, room - length)) > 0) {
+    size_t room = sizeof small, length = 0;
+    char *bytes = small;
+    ssize_t got;
+    while ((got = read(fd, bytes + length, room - length)) > 0) {
         length += got;
         if (length < room) continue;
-        char *more = realloc(bytes, room *= 2);
+        char *more = malloc(room * 2);
         if (!more) {
             got = -1;
             break;
         }
+        memcpy(more, bytes, length);
+        if (bytes != small) free(bytes);
         bytes = more;
+        room *= 2;
     }
     int err = errno;
     close(fd);
     JSValue text = got < 0 ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
-    free(bytes);
+    if (bytes != small) free(bytes);
     return text;
 }
 

@@ -16,6 +16,8 @@ export const VERSION = "2025-04-26";
 /** SHA-256 of upstream's sources as Debian trixie carries them (quickjs_2025.04.26.orig.tar.xz). */
 const SHA256 = "ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe";
 const FILE = "quickjs_2025.04.26.orig.tar.xz";
+/** For speed: 200 KiB more than -Os, and an interpreter that needs a seventh less time. */
+const OPTIMISE = "-O2";
 /** Where a machine without apt finds the same file, for as long as Debian trixie is kept. */
 const POOL = "https://ftp.debian.org/debian/pool/main/q/quickjs/";
 
@@ -71,12 +73,12 @@ export function muslCompiler(): string {
 }
 
 /**
- * QuickJS built in the cache: the folder with `qjsc`, `libquickjs.a` and the headers. The library is built for size,
+ * QuickJS built in the cache: the folder with `qjsc`, `libquickjs.a` and the headers. The library is built
  * without the std and os modules: src/host/sys.ts has its own port. Throws when the source cannot be had or its SHA-256 differs.
  */
 export function quickjs(cache: string): string {
   mkdirSync(cache, { recursive: true });
-  const built = join(cache, `quickjs-${VERSION}`);
+  const built = join(cache, `quickjs-${VERSION}-${OPTIMISE.slice(1)}`);
   if (existsSync(join(built, "libengine.a"))) return built;
   const source = fetchSource(cache);
   const work = mkdtempSync(join(cache, "build-"));
@@ -86,7 +88,7 @@ export function quickjs(cache: string): string {
   const version = `-DCONFIG_VERSION="${VERSION}"`;
   run("make", ["-s", "qjsc", "CONFIG_LTO="], folder);
   for (const part of parts) {
-    const flags = ["-Os", "-fwrapv", "-ffunction-sections", "-fdata-sections", "-D_GNU_SOURCE", version, "-w"];
+    const flags = [OPTIMISE, "-fwrapv", "-ffunction-sections", "-fdata-sections", "-D_GNU_SOURCE", version, "-w"];
     run(muslCompiler(), [...flags, "-c", `${part}.c`, "-o", `${part}.engine.o`], folder);
   }
   run("ar", ["rcs", "libengine.a", ...parts.map((part) => `${part}.engine.o`)], folder);

@@ -1,5 +1,6 @@
 import { Installer, type Installed } from "../apply/install/installer.ts";
 import { checkPackages, prepareInstall, type Prepared } from "../apply/install/prepare.ts";
+import { requireLoopDevice } from "../host/block.ts";
 import { inspectDisk } from "../host/disks.ts";
 import { exists, isFile, readText, readTextIfAny } from "../host/files.ts";
 import { newGuids } from "../host/format.ts";
@@ -247,6 +248,7 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
     prepared,
   );
   if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
+  requireLoopDevice(path);
   const refusal = createImage(path, bytes, Math.min(bytes, prepared.installedBytes + BESIDE));
   if (refusal !== undefined) orThrow(refusal);
   let finished = false;

@@ -143,7 +143,19 @@ function existingLoop(
   return undefined;
 }
 
-function newLoop(target: string, startByte: number, bytes: number, readonly: boolean): MappedPartition {
+/** Throws E_LOOP where no loop device can be had, before anything is made that needs one. `what` is for the message. */
+export function requireLoopDevice(what: string): void {
+  const program = "/proc/self/exe";
+  newLoop(program, 0, sizeOf(program), true, what)[Symbol.dispose]();
+}
+
+function newLoop(
+  target: string,
+  startByte: number,
+  bytes: number,
+  readonly: boolean,
+  what: string = target,
+): MappedPartition {
   using backing = Fd.open(target, readonly ? O.RDONLY : O.RDWR);
   try {
     const [fd, device] = sys.loopAttach(backing.number, startByte, bytes, readonly);
@@ -152,7 +164,7 @@ function newLoop(target: string, startByte: number, bytes: number, readonly: boo
     if (!isSysError(error)) throw error;
     throw new FirnError(
       "E_LOOP",
-      `No loop device can be had for ${target}: ${error.reason}. Nothing was changed.`,
+      `No loop device can be had for ${what}: ${error.reason}. Nothing was changed.`,
       "Load the kernel's module: modprobe loop. In a container, give it /dev/loop-control and the loop devices.",
     );
   }

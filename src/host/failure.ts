@@ -17,7 +17,11 @@ export function systemFailure(error: unknown): Problem | undefined {
       return { code: "E_VOLUME_READONLY", message: `${error.message}. ${untouched}` };
     case "EPERM":
     case "EACCES":
-      return { code: "E_NOT_ROOT", message: `${error.message}. ${untouched}`, hint: "Run it as root." };
+      return {
+        code: "E_NOT_ROOT",
+        message: `${error.message}. ${untouched}`,
+        hint: "Run it as root. A container must also be given the device.",
+      };
     default:
       return { code: "E_FILE", message: `${error.message}. ${untouched}` };
   }

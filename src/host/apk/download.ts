@@ -34,7 +34,8 @@ function fetch(url: string, file: string): Finished {
 export function download(url: string, file: string): void {
   const { status, stderr } = fetch(url, file);
   if (status === 0 && isFile(file)) return;
-  const said = stderr.trim().split("\n").at(-1) ?? "";
+  const last = stderr.trim().split("\n").at(-1) ?? "";
+  const said = last.replace(/^(failed|wget|curl): /, "").replace(/\.$/, "");
   throw new FirnError(
     "E_MIRROR",
     `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`,

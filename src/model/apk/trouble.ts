@@ -173,7 +173,8 @@ export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
   if (first !== undefined) return { problem: first };
   if (scripts.length > 0) {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
-    return { problem: problem("E_PACKAGE_SCRIPT", [`${scripts.join("; ")}.`, ...told].join("\n")) };
+    const hint = "Leave the package out, or give its script what it needs.";
+    return { problem: problem("E_PACKAGE_SCRIPT", [`${scripts.join("; ")}.`, ...told].join("\n"), hint) };
   }
   if (output.status === 0) return undefined;
   const missing = parseMissing(output.stderr);

@@ -93,6 +93,19 @@ function openNode(device: string, readonly: boolean): MappedPartition {
   return new MappedPartition(device, sys.open(device, readonly ? O.RDONLY : O.RDWR, 0));
 }
 
+/** Milliseconds. A reader of firn's is gone after a few. */
+const READERS_TIMEOUT = 5000;
+const READERS_PAUSE = 20;
+
+/** Lets those who read the same bytes through a read-only loop device finish. */
+function waitForReaders(stat: FileStat, startByte: number): void {
+  for (let waited = 0; waited < READERS_TIMEOUT; waited += READERS_PAUSE) {
+    const reading = loopDevices().some((loop) => loop.readonly && loop.offset === startByte && backedBy(loop, stat));
+    if (!reading) return;
+    sys.poll([], READERS_PAUSE);
+  }
+}
+
 /**
  * A loop device that shows the same bytes already. The same btrfs through two devices would be two caches
  * of one filesystem, which destroys it.
@@ -103,6 +116,7 @@ function existingLoop(
   bytes: number,
   readonly: boolean,
 ): MappedPartition | undefined {
+  if (!readonly) waitForReaders(stat, startByte);
   const end = isBlock(stat) ? undefined : stat.size;
   for (const loop of loopDevices()) {
     if (!backedBy(loop, stat)) continue;

@@ -1,9 +1,10 @@
+import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
 import { parseRecord } from "../model/generation.ts";
 import { DRAFT, draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
 import { parseMountinfo } from "../model/mountinfo.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
-import { Fd, exists, names, readText, readTextIfAny } from "./files.ts";
+import { Fd, exists, names, readBytes, readText, readTextIfAny } from "./files.ts";
 import { spaceOf } from "./space.ts";
 import { isSysError, sys } from "./sys.ts";
 import type { Volume } from "./volume.ts";
@@ -94,6 +95,11 @@ function installationStep(
   return steps.find((step) => step !== undefined);
 }
 
+/** As the super block has it: the kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted. */
+function diskUuid(device: string): string | undefined {
+  return readSuperblock(readBytes(device, SUPERBLOCK.offset, SUPERBLOCK.length))?.fsid;
+}
+
 /**
  * Reads a volume into one plain value. Starts no program, writes nothing. `deep` also looks for generations that are mounted
  * somewhere, which only somebody who deletes needs to know.
@@ -119,7 +125,7 @@ export function inspect(volume: Volume, deep = false): VolumeState {
   let mounted: readonly GenerationId[] | undefined;
   using fd = Fd.directory(top);
   return {
-    uuid: sys.fsid(fd.number),
+    uuid: diskUuid(volume.device) ?? sys.fsid(fd.number),
     linkSet,
     ...readSlots(top, linkSet),
     generations,

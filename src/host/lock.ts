@@ -36,6 +36,26 @@ export function lockVolume(uuid: string, command: string, wait: boolean, say: (t
   return fd;
 }
 
+/**
+ * Held while a disk or image is attached and mounted, by readers too, for the milliseconds that this takes: two loop devices over one
+ * image would be two caches of one filesystem, and whoever comes second must find the first one's.
+ */
+export function lockAttaching(target: string): Disposable | undefined {
+  const stat = sys.stat(target, true);
+  if (stat === null) return undefined;
+  runDirectory("");
+  const name = stat.rdev === 0 ? `${stat.dev}-${stat.ino}` : `${stat.rdev}`;
+  const fd = Fd.open(`${RUN}/attach.${name}`, O.RDWR | O.CREAT, 0o600);
+  while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
+    sys.poll([], ATTACH_POLL);
+    checkInterrupt();
+  }
+  return fd;
+}
+
+/** Milliseconds. */
+const ATTACH_POLL = 5;
+
 /** The process id as the user sees it: the worker's own is 1 inside its namespace. */
 let startedAs = 0;
 

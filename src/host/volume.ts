@@ -4,6 +4,7 @@ import { parseMountinfo } from "../model/mountinfo.ts";
 import { FirnError } from "../model/problem.ts";
 import { findPartitions, mapPartition } from "./block.ts";
 import { exists, readBytes, readText } from "./files.ts";
+import { lockAttaching } from "./lock.ts";
 import { Mount, runDirectory } from "./mounts.ts";
 import { S, MS, isSysError, sys } from "./sys.ts";
 
@@ -85,6 +86,7 @@ function isVolume(path: string): boolean {
  * Throws E_DISK_MISSING, E_NOT_A_VOLUME, E_INSTALL_UNFINISHED, E_LOOP, E_MOUNT, E_VOLUME_READONLY.
  */
 export function openVolume(target: string | undefined, access: "read" | "write"): Volume {
+  using _attaching = target === undefined ? undefined : lockAttaching(target);
   const source = target === undefined ? runningSource() : namedSource(target, access === "read");
   const mount = mountTop(source.device, access);
   if (!isVolume(mount.path)) {

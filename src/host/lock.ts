@@ -17,8 +17,8 @@ export function lockVolume(uuid: string, command: string, wait: boolean, say: (t
   const fd = Fd.open(path, O.RDWR | O.CREAT, 0o600);
   let told = false;
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
-    const holder = readTextIfAny(path)?.trim() || "another firn";
     if (!wait) {
+      const holder = holderOf(path);
       fd[Symbol.dispose]();
       throw new FirnError(
         "E_LOCKED",
@@ -26,14 +26,30 @@ export function lockVolume(uuid: string, command: string, wait: boolean, say: (t
         "Wait for it, or add --wait.",
       );
     }
-    if (!told) say(`Waiting for ${holder}.`);
+    if (!told) say(`Waiting for ${holderOf(path)}.`);
     told = true;
     sys.poll([], POLL);
     checkInterrupt();
   }
   sys.truncate(fd.number, 0);
   sys.write(fd.number, `${command} (process ${startedAs})\n`, 0);
-  return fd;
+  return {
+    [Symbol.dispose]: () => {
+      sys.truncate(fd.number, 0);
+      fd[Symbol.dispose]();
+    },
+  };
+}
+
+/** Who wrote its name into a lock. It does so right after it took it, and a killed one's name may still stand there until then. */
+function holderOf(path: string): string {
+  for (let waited = 0; waited < POLL; waited += ATTACH_POLL) {
+    const text = readTextIfAny(path)?.trim() ?? "";
+    const pid = /\(process (\d+)\)$/.exec(text)?.[1];
+    if (pid !== undefined && sys.stat(`/proc/${pid}`, true) !== null) return text;
+    sys.poll([], ATTACH_POLL);
+  }
+  return "another firn";
 }
 
 /**

@@ -44,7 +44,7 @@ describe("an Alpine live system installs itself", { skip }, () => {
     const system = await buildLiveSystem({
       repositories: [join(alpineMirror, "v3.19.1"), join(alpineMirror, "extras"), v1],
       keysDir,
-      packages: ["sgdisk", "dosfstools", "btrfs-progs", "mtools", "efibootmgr"],
+      packages: ["sgdisk", "dosfstools", "btrfs-progs", "mtools", "efibootmgr", "openssl"],
       firnBinary: await firnBinary(),
     });
     const folder = open.use(await disk.temporaryFolder());
@@ -114,7 +114,12 @@ describe("an Alpine live system installs itself", { skip }, () => {
 
   test("firn install asks for the disk's name, installs, and adds a boot entry", async () => {
     const asking = live.run(`firn install /dev/vda ${flags}`, { ...patient, interactive: true });
-    await live.waitFor(/Everything on \/dev\/vda will be lost\. Type vda to go on: $/, patient);
+    const early = asking.then(({ stdout: said }) => new Error(`it ended without a question:\n${said}`));
+    const first = await Promise.race([
+      early,
+      live.waitFor(/Everything on \/dev\/vda will be lost\. Type vda to go on: $/, patient),
+    ]);
+    if (first instanceof Error) throw first;
     live.send("vda\n");
     const { status: ended, stdout } = await asking;
     assert.equal(ended, 0, stdout);

@@ -238,6 +238,16 @@ static FN(fs_lchown) {
     RESULT("lchown", path, lchown(path, arg_int(ctx, argv[1]), arg_int(ctx, argv[2])));
 }
 
+/* copyTimes(from, to): last access and last change, without following symlinks. */
+static FN(fs_copy_times) {
+    TEXT(from, 0);
+    TEXT(to, 1);
+    struct stat st;
+    if (lstat(from, &st) < 0) return throw_errno(ctx, errno, "stat", from);
+    struct timespec times[2] = {st.st_atim, st.st_mtim};
+    RESULT("utimensat", to, utimensat(AT_FDCWD, to, times, AT_SYMLINK_NOFOLLOW));
+}
+
 static FN(fs_truncate) { RESULT("ftruncate", NULL, ftruncate(arg_int(ctx, argv[0]), arg_int64(ctx, argv[1]))); }
 
 static FN(fs_fsync) { RESULT("fsync", NULL, fsync(arg_int(ctx, argv[0]))); }
@@ -290,6 +300,7 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("mkdir", 2, fs_mkdir),       JS_CFUNC_DEF("rmdir", 1, fs_rmdir),
     JS_CFUNC_DEF("unlink", 1, fs_unlink),     JS_CFUNC_DEF("rename", 3, fs_rename),
     JS_CFUNC_DEF("chmod", 2, fs_chmod),       JS_CFUNC_DEF("lchown", 3, fs_lchown),
+    JS_CFUNC_DEF("copyTimes", 2, fs_copy_times),
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
     JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("umask", 1, fs_umask),
     JS_CFUNC_DEF("flock", 2, fs_flock),       JS_CFUNC_DEF("statfs", 1, fs_statfs),

@@ -13,7 +13,8 @@ import {
 } from "../host/files.ts";
 import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/generation.ts";
 import { laterThanAll, parseGenerationId, type GenerationId } from "../model/ids.ts";
-import { METADATA, ROOT, layout } from "../model/layout.ts";
+import { METADATA, RECORD_MODE, ROOT, layout } from "../model/layout.ts";
+import { FirnError } from "../model/problem.ts";
 
 /** A name that no generation of the volume has, later than all of them. */
 export function newGenerationId(top: string, existing: readonly GenerationId[] = []): GenerationId {
@@ -23,9 +24,24 @@ export function newGenerationId(top: string, existing: readonly GenerationId[] =
   }
 }
 
-/** Deletes a generation's or a draft's directory with its subvolumes. The change is on disk after the next flush. */
+/** What firn puts into a generation's or a draft's directory. */
+const OWN: readonly string[] = [ROOT, METADATA, `${METADATA}.new`];
+
+/**
+ * Deletes a generation's or a draft's directory with its subvolume. The change is on disk after the next flush. Throws
+ * E_GENERATION_KEPT, and deletes nothing, when there is something in it that firn did not put there.
+ */
 export function deleteGeneration(path: string): void {
-  for (const name of names(path)) {
+  const entries = names(path);
+  const foreign = entries.filter((name) => !OWN.includes(name));
+  if (foreign.length > 0) {
+    throw new FirnError(
+      "E_GENERATION_KEPT",
+      `${path.slice(path.lastIndexOf("/") + 1)} holds ${foreign.join(", ")}, which firn did not put there. It was not deleted.`,
+      "Move that elsewhere, or delete it, and try again.",
+    );
+  }
+  for (const name of entries) {
     const inner = `${path}/${name}`;
     if (isSubvolume(inner)) deleteSubvolume(inner);
     else removeTree(inner);
@@ -66,7 +82,7 @@ export class Draft implements Disposable {
 
   /** Writes down how far an installation has come, for whoever finds the draft. */
   note(progress: InstallProgress): void {
-    replaceText(`${this.path}/${METADATA}`, renderRecord(progress));
+    replaceText(`${this.path}/${METADATA}`, renderRecord(progress), RECORD_MODE);
   }
 
   /**
@@ -75,7 +91,7 @@ export class Draft implements Disposable {
    */
   seal(record: GenerationRecord): void {
     setReadonly(this.root, true);
-    writeText(`${this.path}/${METADATA}`, renderRecord(record));
+    writeText(`${this.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
     renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
     this.sealed = true;
   }

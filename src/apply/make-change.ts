@@ -82,10 +82,12 @@ export function changeMaker(
         // Under a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
         const draft = folder + DRAFT;
         if (exists(draft)) deleteSubvolume(draft);
+        transaction.onDiscard(() => {
+          for (const made of [draft, folder]) if (exists(made)) deleteSubvolume(made);
+        });
         createSubvolume(draft);
-        seedCommons(root, draft);
+        seedCommons(root, draft, path);
         rename(draft, folder);
-        transaction.onDiscard(() => deleteSubvolume(folder));
       }
       if (!isDirectory(root)) run(["mkdir", "-p", path], { chroot: chroot.path });
       transaction.replaceTemplate(addCommons(transaction.template, name, path, transaction.wish.state.uuid));

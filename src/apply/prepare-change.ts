@@ -56,7 +56,7 @@ export function prepareChange(
   const args = apkArguments(change);
   const inBase = <T>(use: (target: ApkTarget) => T): T => {
     const commons = commonsOf(state.template ?? "");
-    using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true });
+    using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
     return use(insideApk(chroot.path, sources));
   };
   const simulation = inBase((target) => simulate(target, args));

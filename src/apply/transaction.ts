@@ -3,13 +3,13 @@ import { flush } from "../host/btrfs.ts";
 import { enterRoot, type Chroot } from "../host/chroot.ts";
 import { comparePaths, type PathChange } from "../host/compare.ts";
 import { installedDatabase } from "../host/generation.ts";
-import { insideRoot, readTextIfAny, replaceText, writeText } from "../host/files.ts";
+import { insideRoot, readTextIfAny, rename, writeText } from "../host/files.ts";
 import { checkInterrupt } from "../host/run.ts";
 import { awaitFreed } from "../host/space.ts";
 import type { Volume } from "../host/volume.ts";
 import { packageList, type InstalledPackage } from "../model/apk/database.ts";
 import { diffPackages } from "../model/apk/changes.ts";
-import { commonsOf, renderFstab, templateFromFstab } from "../model/fstab.ts";
+import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../model/fstab.ts";
 import type { GenerationRecord } from "../model/generation.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { ROOT, layout } from "../model/layout.ts";
@@ -116,13 +116,21 @@ export class Transaction implements Disposable {
   }
 
   change(change: Change): void {
-    using chroot = enterRoot({ top: this.top, root: this.opened.root, commons: this.commons, binds: this.wish.binds });
+    using chroot = enterRoot({
+      top: this.top,
+      root: this.opened.root,
+      commons: this.commons,
+      binds: this.wish.binds,
+      // Other changes may be meant for this very file.
+      hostResolver: change.kind === "apk",
+    });
     this.wish.make(change, chroot, this);
   }
 
   compare(force: boolean): void {
     const { root, id } = this.opened;
     this.keepFstabEdits();
+    requireRootLine(this.template);
     writeText(insideRoot(root, "/etc/fstab"), renderFstab(this.template, id));
     // btrfs shows a change to a tree search only once it is flushed; sealing needs the data on disk anyway.
     flush(this.top);
@@ -144,7 +152,6 @@ export class Transaction implements Disposable {
     const { root } = this.opened;
     const { state, command, description } = this.wish;
     const parent = state.generations.find((generation) => generation.id === this.base)?.record ?? {};
-    const kernel = this.touched("boot", "lib/modules", "usr/lib/modules") ? undefined : parent.kernel;
     const release = alpineRelease(root);
     const conflicts = this.files
       .filter(({ path, kind }) => kind !== "removed" && path.endsWith(".apk-new"))
@@ -152,7 +159,7 @@ export class Transaction implements Disposable {
     this.record = {
       ...(this.base === undefined ? {} : { parent: this.base }),
       created: new Date().toISOString(),
-      ...withKernel(kernel ?? this.checkKernels(parent.flavor)),
+      ...withKernel(this.checkKernels(parent)),
       ...(parent.flavor === undefined ? {} : { flavor: parent.flavor }),
       ...(release === undefined ? {} : { release }),
       ...(description === undefined ? {} : { description }),
@@ -168,9 +175,11 @@ export class Transaction implements Disposable {
   }
 
   /** Every kernel that the boot menu may name; `uname -r` of the first. */
-  private checkKernels(flavor: string | undefined): string | undefined {
+  private checkKernels({ flavor, kernel }: GenerationRecord): string | undefined {
     const flavors = flavor === undefined ? kernelFlavors(this.baseRoot) : [flavor];
-    return flavors.map((name) => checkBootFiles(this.top, this.opened.root, name, this.baseRoot))[0];
+    // Only a base that firn sealed was checked before.
+    const checked = kernel === undefined ? undefined : this.baseRoot;
+    return flavors.map((name) => checkBootFiles(this.top, this.opened.root, name, checked))[0];
   }
 
   private packages(before: number | undefined): Pick<GenerationRecord, "changes" | "installedBytes"> {
@@ -183,25 +192,30 @@ export class Transaction implements Disposable {
     };
   }
 
-  /** A generation that was sealed but not committed goes too: it would be found as one that nobody chose. */
   commit(slots: readonly GenerationId[]): void {
     try {
       commit(this.top, slots, () => {
-        if (this.newTemplate) replaceText(`${this.top}/${layout.fstab}`, this.template);
+        if (this.newTemplate) replaceTemplate(this.top, this.template);
       });
       this.committed = true;
     } catch (error) {
-      if (error instanceof FirnError && error.problem.code === "E_NOT_DURABLE") throw error;
-      if (this.newTemplate && this.wish.state.template !== undefined)
-        replaceText(`${this.top}/${layout.fstab}`, this.wish.state.template);
-      deleteGeneration(`${this.top}/${layout.generation(this.opened.id)}`);
+      this.committed = error instanceof FirnError && error.problem.code === "E_NOT_DURABLE";
       throw error;
     }
   }
 
+  /** Without a commit everything goes: the draft, or the generation that was sealed but that nothing names. */
   [Symbol.dispose](): void {
     this.draft?.[Symbol.dispose]();
-    if (!this.committed) for (const undo of this.undo) undo();
+    if (this.committed) return;
+    const sealed = this.record === undefined ? undefined : this.draft?.id;
+    if (sealed !== undefined) {
+      const { template } = this.wish.state;
+      if (this.newTemplate && template !== undefined) replaceTemplate(this.top, template);
+      deleteGeneration(`${this.top}/${layout.generation(sealed)}`);
+    }
+    for (const undo of this.undo) undo();
+    if (sealed !== undefined || this.undo.length > 0) flush(this.top);
   }
 }
 
@@ -209,6 +223,25 @@ export class Transaction implements Disposable {
 function isBookkeeping(path: string): boolean {
   return (
     /^(usr\/)?lib\/apk\/db\/(scripts\.tar(\.gz)?|triggers|lock)$/.test(path) || /^(usr\/)?lib\/apk\/db$/.test(path)
+  );
+}
+
+/** Replaces the template so that a crash leaves the old or the new one: the text is on disk before it gets the name. */
+export function replaceTemplate(top: string, text: string): void {
+  const beside = `${top}/${layout.fstab}.new`;
+  writeText(beside, text);
+  flush(top);
+  rename(beside, `${top}/${layout.fstab}`);
+}
+
+/** Throws E_FILE for a template that would make a generation without its own root. */
+function requireRootLine(template: string): void {
+  const root = parseFstab(template).find(({ path }) => path === "/");
+  if (root?.options.some((option) => option.startsWith("subvol=") && option.includes(PLACEHOLDER))) return;
+  throw new FirnError(
+    "E_FILE",
+    `The fstab of the next generation has no line that mounts / from ${PLACEHOLDER}/@. What boots was not touched.`,
+    "Leave the line of / as it is; on a volume made by hand, write it into /fstab at its top level.",
   );
 }
 

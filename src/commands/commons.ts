@@ -1,4 +1,5 @@
 import { deleteSubvolume, flush } from "../host/btrfs.ts";
+import { mountedSubvolumes } from "../host/inspect.ts";
 import { ask, isTerminal } from "../host/terminal.ts";
 import { commonsName, validateCommons } from "../model/commons.ts";
 import { commonsOf } from "../model/fstab.ts";
@@ -74,6 +75,13 @@ export function deleteCommons(flags: WriteFlags & { yes?: boolean }, [name = ""]
         "E_COMMONS",
         `${name} is shared as ${used.path}. Nothing was deleted.`,
         `\`firn commons remove ${used.path}\` first.`,
+      );
+    }
+    if (mountedSubvolumes(volume.path).includes(`/${layout.common(name)}`)) {
+      throw new FirnError(
+        "E_COMMONS",
+        `${name} is mounted: what runs uses it, and would find it empty at once. Nothing was deleted.`,
+        "Reboot into a generation that no longer shares it first.",
       );
     }
     if (flags.dryRun) return { data: { deleted: null }, lines: [`Would delete ${name} and all data in it.`] };

@@ -12,7 +12,7 @@ import { normaliseRepository } from "../model/apk/conf.ts";
 import { mergeFlags, type MachineFlags } from "../model/config/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/config/machine.ts";
 import { approximateSize } from "../model/config/size.ts";
-import { describeDisk, holdsData, refuseDisk, type Disk } from "../model/disk-state.ts";
+import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk-state.ts";
 import { planDisk, type DiskTarget } from "../model/disk.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { describeInstallStep, installSteps, type InstallPlan } from "../plan/install.ts";
@@ -95,11 +95,24 @@ function planLines(config: MachineConfig, { steps, layout }: InstallPlan): strin
   return steps.map((step, index) => `${index + 1}. ${describeInstallStep(step, config, layout)}`);
 }
 
+/** What may be printed, logged and pasted: a hash can be tried against a list of passwords. */
+function withoutSecrets(config: MachineConfig): MachineConfig {
+  const hidden = <T extends { readonly passwordHash?: string }>(account: T): T =>
+    account.passwordHash === undefined ? account : { ...account, passwordHash: "(hidden)" };
+  const { root, users } = config.identity;
+  return { ...config, identity: { ...config.identity, root: hidden(root), users: users.map(hidden) } };
+}
+
 function dryRun(path: string, config: MachineConfig, plan: InstallPlan, before: readonly string[]): Result {
   return {
-    data: { dryRun: true, path, steps: plan.steps, partitions: plan.layout.partitions, config },
+    data: { dryRun: true, path, steps: plan.steps, partitions: plan.layout.partitions, config: withoutSecrets(config) },
     lines: [...before, "", "Would:", ...planLines(config, plan)],
   };
+}
+
+/** A virtual machine's devices need none. */
+function lacksFirmware({ system }: MachineConfig): boolean {
+  return system.flavor !== "virt" && system.firmware.length === 0;
 }
 
 function summary(path: string, kind: "disk" | "image", config: MachineConfig, installed: Installed): Result {
@@ -115,6 +128,9 @@ function summary(path: string, kind: "disk" | "image", config: MachineConfig, in
   const unset = [
     ...(logins.length === 0 ? ["no way to log in (--root-password-hash, --user with --ssh-key)"] : []),
     ...(config.network.interfaces.length === 0 ? ["network interfaces"] : []),
+    ...(lacksFirmware(config)
+      ? ["firmware (linux-firmware-none): network cards and graphics that need it will not work; --firmware PACKAGE"]
+      : []),
     ...(installed.bootEntry.status === "skipped" && kind === "disk"
       ? [`an EFI boot entry (${installed.bootEntry.reason})`]
       : []),
@@ -175,6 +191,8 @@ function carryOut(installer: Installer, path: string, kind: "disk" | "image"): I
     return installed;
   } catch (error) {
     const seen = problemOf(error);
+    // The first step found it in use before it wrote anything.
+    if (seen.code === "E_DISK_BUSY") throw error;
     const full = kind === "image" && seen.code !== "E_INTERRUPTED" ? filledUp(path) : undefined;
     const { code, message, hint } = full?.problem ?? seen;
     const left =
@@ -209,6 +227,9 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
     checkPackages(prepared);
     confirm(disk, config, plan, flags, report);
   });
+  // Packages were fetched, and a person was asked, since it was looked at.
+  const changed = refuseChanged(disk, inspectDisk(path));
+  if (changed !== undefined) orThrow(changed);
   using installer = new Installer({
     path: disk.path,
     kind: "disk",

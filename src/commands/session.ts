@@ -1,7 +1,7 @@
 import { readTextIfAny } from "../host/files.ts";
 import { inspect, volumeUuid } from "../host/inspect.ts";
 import { isolate, privateMounts } from "../host/isolate.ts";
-import { lockVolume } from "../host/lock.ts";
+import { imageIdentity, lockVolume } from "../host/lock.ts";
 import { openVolume, remount, type Volume } from "../host/volume.ts";
 import { parseFstab } from "../model/fstab.ts";
 import { ROOT, layout } from "../model/layout.ts";
@@ -62,10 +62,13 @@ function useCompression(volume: Volume, { template }: VolumeState): void {
 export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
   isolate();
   const report = terminalReport(flags.json === true);
+  const lock = (name: string): Disposable =>
+    lockVolume(name, command, flags.wait === true, (text) => report.note(text));
+  // An image is locked before it is attached, by the file itself: two copies of one image have the same UUID.
+  const image = flags.volume === undefined || flags.dryRun ? undefined : imageIdentity(flags.volume);
+  using _image = image === undefined ? undefined : lock(image);
   using volume = openVolume(flags.volume, "write");
-  using _lock = flags.dryRun
-    ? undefined
-    : lockVolume(volumeUuid(volume), command, flags.wait === true, (text) => report.note(text));
+  using _volume = image !== undefined || flags.dryRun ? undefined : lock(volumeUuid(volume));
   const state = inspect(volume, true);
   if (state.unfinished !== undefined) {
     throw new FirnError(

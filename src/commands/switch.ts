@@ -1,4 +1,4 @@
-import { commit } from "../apply/commit.ts";
+import { switchDefault } from "../apply/switch.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/selector.ts";
@@ -19,7 +19,7 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
     const data = { changed: !flags.dryRun, default: step.slots[0], slots: step.slots };
     if (flags.dryRun) return { data, lines: [`Would make ${step.slots[0]} slot 0.`] };
     report.step(1, 1, `Make ${step.slots[0]} slot 0 of ${step.slots.length}`);
-    commit(volume.path, step.slots);
+    switchDefault(volume.path, state, step);
     return { data, lines: [`${step.slots[0]} boots next.`, ...running(state.booted, step.slots[0])] };
   });
 }

@@ -1,7 +1,8 @@
 import { flush } from "./btrfs.ts";
+import { enterRoot } from "./chroot.ts";
 import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "./files.ts";
-import { runPiped } from "./run.ts";
-import { O, isSysError, sys } from "./sys.ts";
+import { run, runPiped } from "./run.ts";
+import { O, S, isSysError, sys } from "./sys.ts";
 import { initramfsFormat, kernelRelease, unreadable } from "../model/boot-files.ts";
 import { peLength } from "../model/pe.ts";
 import { FirnError } from "../model/problem.ts";
@@ -63,60 +64,83 @@ function makeReadable(path: string, top: string): void {
   }
 }
 
-/** Whether an initramfs carries modules of this kernel: its table of contents, read by the generation's own programs. */
-function carriesModules(root: string, path: string, release: string): boolean {
+/**
+ * Whether an initramfs can start this kernel: whole, with an init, modules of the release, and btrfs. Its table of contents is read by the
+ * generation's own programs.
+ */
+function startsKernel(top: string, root: string, path: string, release: string): boolean {
   const inside = path.slice(root.length);
   const format = initramfsFormat(readBytes(path, 0, 16));
   if (format === undefined) return false;
-  const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
+  // busybox's programs want a /dev, which the root of a generation made by hand need not have.
+  using chroot = enterRoot({ top, root, commons: [], readonly: true });
+  const where = { chroot: chroot.path };
   try {
-    const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], { chroot: root });
-    return stdout.includes(`lib/modules/${release}/`);
+    if (format !== "cpio") run([format, "-t", inside], where);
+    const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
+    const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], where);
+    const builtin = readTextIfAny(insideRoot(root, `/lib/modules/${release}/modules.builtin`)) ?? "";
+    return (
+      /^(\.?\/)?init$/m.test(stdout) &&
+      stdout.includes(`lib/modules/${release}/`) &&
+      /\/btrfs\.ko/.test(stdout + builtin)
+    );
   } catch (error) {
-    // cpio met the end of the file before the end of the archive.
+    // It is damaged, or cpio met the end of the file before the end of the archive.
     if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return false;
     throw error;
   }
 }
 
+function refuseBoot(what: string, flavor: string): never {
+  throw new FirnError(
+    "E_BOOT_FILES",
+    `${what} What boots now was not touched.`,
+    `Look at the kernel package linux-${flavor} and mkinitfs.`,
+  );
+}
+
 /**
- * Checks one kernel of a draft as the boot loader and the kernel will read it: PE magic, its modules, an initramfs for the
- * same release, no holes, no LZO. Files that are those of `base`, extent by extent, were checked when that was sealed.
- * Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
+ * Looks at the files that a boot menu entry names, without reading all of them: regular, not empty, the kernel a whole PE file. Gives
+ * `uname -r`. Throws E_BOOT_FILES.
  */
-export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
+export function requireBootFiles(root: string, flavor: string): string {
   const files = bootFiles(root, flavor);
-  const refuse = (what: string): never => {
-    throw new FirnError(
-      "E_BOOT_FILES",
-      `${what} What boots now was not touched.`,
-      `Look at the kernel package linux-${flavor} and mkinitfs.`,
-    );
-  };
   for (const path of [files.kernel, files.initramfs]) {
     const name = path.slice(root.length);
-    const stat = sys.stat(path, true);
-    if (stat === null) return refuse(`The new generation has no ${name}, which the boot menu names.`);
-    if (stat.size === 0) return refuse(`${name} is empty.`);
+    const stat = sys.stat(path, false);
+    if (stat === null) return refuseBoot(`The generation has no ${name}, which the boot menu names.`, flavor);
+    if ((stat.mode & S.IFMT) !== S.IFREG) return refuseBoot(`${name} is no regular file.`, flavor);
+    if (stat.size === 0) return refuseBoot(`${name} is empty.`, flavor);
   }
+  const name = files.kernel.slice(root.length);
   const head = readBytes(files.kernel, 0, HEAD);
   const stated = kernelRelease(head);
   const length = peLength(head);
   if (stated === undefined || length === undefined)
-    return refuse(`${files.kernel.slice(root.length)} is no kernel that UEFI can start.`);
-  if (length > (sys.stat(files.kernel, true)?.size ?? 0))
-    return refuse(`${files.kernel.slice(root.length)} is cut short.`);
+    return refuseBoot(`${name} is no kernel that UEFI can start.`, flavor);
+  if (length > (sys.stat(files.kernel, false)?.size ?? 0)) return refuseBoot(`${name} is cut short.`, flavor);
   const release = stated || readTextIfAny(insideRoot(root, `/usr/share/kernel/${flavor}/kernel.release`))?.trim();
-  if (!release) return refuse(`Nothing says of which release ${files.kernel.slice(root.length)} is.`);
+  return release || refuseBoot(`Nothing says of which release ${name} is.`, flavor);
+}
+
+/**
+ * Checks one kernel of a draft as the boot loader and the kernel will read it: PE magic, its modules, an initramfs for the
+ * same release, no holes, no LZO. Files that are those of `base`, extent by extent, were checked when firn sealed that.
+ * Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
+ */
+export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
+  const release = requireBootFiles(root, flavor);
+  const files = bootFiles(root, flavor);
+  if (!isDirectory(insideRoot(root, `/lib/modules/${release}`)))
+    return refuseBoot(`The kernel is ${release}, but /lib/modules/${release} is missing.`, flavor);
   const before = base === undefined ? undefined : bootFiles(base, flavor);
   const unchanged =
     before !== undefined && sameExtents(files.kernel, before.kernel) && sameExtents(files.initramfs, before.initramfs);
-  if (unchanged && isDirectory(insideRoot(root, `/lib/modules/${release}`))) return release;
-  if (!isDirectory(insideRoot(root, `/lib/modules/${release}`))) {
-    return refuse(`The kernel is ${release}, but /lib/modules/${release} is missing.`);
-  }
-  if (!carriesModules(root, files.initramfs, release)) {
-    return refuse(`${files.initramfs.slice(root.length)} is cut short, or has no modules for the kernel ${release}.`);
+  if (unchanged) return release;
+  if (!startsKernel(top, root, files.initramfs, release)) {
+    const name = files.initramfs.slice(root.length);
+    return refuseBoot(`${name} is damaged, or lacks its init, btrfs or modules for the kernel ${release}.`, flavor);
   }
   makeReadable(files.kernel, top);
   makeReadable(files.initramfs, top);

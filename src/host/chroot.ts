@@ -11,6 +11,8 @@ export interface ChrootWish {
   commons: readonly { name: string; path: string }[];
   /** A sealed generation and its commons are only looked at: no mount point is made in it. */
   readonly?: boolean;
+  /** Show the host's name servers even where the root has a resolv.conf of its own. */
+  hostResolver?: boolean;
   /** Folders of the host that the programs inside must see, by their path inside. */
   binds?: readonly { from: string; to: string }[];
 }
@@ -24,17 +26,17 @@ export interface Chroot extends Disposable {
 export const INSIDE = "/run/firn";
 
 /** The host's name servers, where a symlink to /run/resolv.conf and a plain file both find them. */
-function provideResolver(root: string, stack: MountStack): void {
+function provideResolver(root: string, own: boolean, stack: MountStack): void {
   const hosts = readTextIfAny("/etc/resolv.conf");
   if (hosts === undefined) return;
-  const kept = `${root}/run/resolv.conf`;
+  const kept = `${insideRoot(root, "/run")}/resolv.conf`;
   writeText(kept, hosts);
   const file = insideRoot(root, "/etc/resolv.conf");
   if (file === kept) return;
   // A volume made by hand has the symlink lead to /tmp, which is in memory here as /run is.
-  const inMemory = [`${root}/run/`, `${root}/tmp/`].some((folder) => file.startsWith(folder));
+  const inMemory = ["/run", "/tmp"].some((folder) => file.startsWith(`${insideRoot(root, folder)}/`));
   if (inMemory && isDirectory(file.slice(0, file.lastIndexOf("/")))) writeText(file, hosts);
-  else if (isFile(file)) stack.add(Mount.bind(kept, file, true));
+  else if (own && isFile(file)) stack.add(Mount.bind(kept, file, true));
 }
 
 /** Mounts a root with /dev /proc /sys /run /tmp, the commons and the host's name servers, until its scope ends. */
@@ -64,10 +66,11 @@ export function enterRoot(wish: ChrootWish): Chroot {
       const source = `${wish.top}/${layout.common(common.name)}`;
       if (exists(source)) add(source, common.path, "", MS.BIND);
     }
-    provideResolver(path, stack);
+    provideResolver(path, wish.hostResolver === true, stack);
     for (const { from, to } of wish.binds ?? []) {
-      makeDirectories(`${path}${to}`);
-      stack.add(Mount.bind(from, `${path}${to}`, true));
+      const point = insideRoot(path, to);
+      makeDirectories(point);
+      stack.add(Mount.bind(from, point, true));
     }
     return { path, [Symbol.dispose]: () => stack[Symbol.dispose]() };
   } catch (error) {

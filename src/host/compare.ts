@@ -24,7 +24,7 @@ function subtree(root: string, path: string, kind: "added" | "removed"): PathCha
   const stat = sys.stat(`${root}/${path}`, false);
   const own: PathChange[] = [{ path, kind }];
   if (stat === null || !isDirectoryMode(stat)) return own;
-  return own.concat(...sys.readdir(`${root}/${path}`).map((name) => subtree(root, `${path}/${name}`, kind)));
+  return [...own, ...sys.readdir(`${root}/${path}`).flatMap((name) => subtree(root, `${path}/${name}`, kind))];
 }
 
 /** What happened to the names in one directory that both roots have; its changed subdirectories are the caller's. */
@@ -45,7 +45,9 @@ function comparePath(before: string, after: string, path: string): PathChange[] 
   if (x === null || y === null) return [];
   const own: PathChange[] =
     path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
-  return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareNames(before, after, path)] : own;
+  if (!isDirectoryMode(x) || !isDirectoryMode(y)) return own;
+  // Another directory under the old name: what is in it need not have changed since it was elsewhere.
+  return [...own, ...(x.ino === y.ino ? compareNames(before, after, path) : compareTrees(before, after, path))];
 }
 
 function sorted(changes: PathChange[]): PathChange[] {

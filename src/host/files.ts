@@ -124,12 +124,21 @@ export function makeDirectories(path: string, mode = 0o755): void {
   }
 }
 
-/** rm -rf, without following symlinks and without crossing into another filesystem. */
+/** rm -rf, without following symlinks. Throws E_FILE at a directory of another filesystem or subvolume: that is not its to empty. */
 export function removeTree(path: string): void {
   const stat = sys.stat(path, false);
-  if (stat === null) return;
+  if (stat !== null) removeWithin(path, stat, stat.dev);
+}
+
+function removeWithin(path: string, stat: FileStat, device: number): void {
   if (!isDirectoryMode(stat)) return sys.unlink(path);
-  for (const name of sys.readdir(path)) removeTree(`${path}/${name}`);
+  // Directories only: overlayfs gives files the device of the layer that they lie on.
+  if (stat.dev !== device)
+    throw new FirnError("E_FILE", `${path} is a filesystem or subvolume of its own. It was not deleted.`);
+  for (const name of sys.readdir(path)) {
+    const inner = sys.stat(`${path}/${name}`, false);
+    if (inner !== null) removeWithin(`${path}/${name}`, inner, device);
+  }
   sys.rmdir(path);
 }
 

@@ -44,24 +44,24 @@ function readGeneration(top: string, id: GenerationId): Generation {
 }
 
 /**
- * The generations of the filesystem at `top` that are mounted anywhere. btrfs lets a mounted subvolume be deleted and blanks it at
- * once, so every mount namespace counts: those of containers, and of other runs of firn.
+ * What of the filesystem at `top` is mounted anywhere, by path from its top level: `/snapshots/X/@`. btrfs lets a mounted subvolume be
+ * deleted and blanks it at once, so every mount namespace counts: those of containers, and of other runs of firn.
  */
-function mountedGenerations(top: string): GenerationId[] {
+export function mountedSubvolumes(top: string): string[] {
   const own = readText("/proc/self/mountinfo");
   const device = parseMountinfo(own).findLast(({ path }) => path === top)?.device;
   const seen = new Set<string>();
-  const found = new Set<GenerationId>();
+  const found = new Set<string>();
   for (const process of names("/proc")) {
     if (!/^\d+$/.test(process)) continue;
-    const text = mountinfoOf(process, seen);
-    for (const mount of parseMountinfo(text)) {
-      const name = mount.device === device ? generationOfSubvolume(mount.root) : undefined;
-      const id = name === undefined ? undefined : parseGenerationId(name);
-      if (id !== undefined) found.add(id);
-    }
+    for (const mount of parseMountinfo(mountinfoOf(process, seen))) if (mount.device === device) found.add(mount.root);
   }
   return [...found];
+}
+
+function mountedGenerations(top: string): GenerationId[] {
+  const ids = mountedSubvolumes(top).flatMap((path) => parseGenerationId(generationOfSubvolume(path) ?? "") ?? []);
+  return [...new Set(ids)];
 }
 
 /** The mounts of a process, or "" when another one of its namespace was asked before, or it is gone. */

@@ -2,7 +2,7 @@ import { FirnError } from "../model/problem.ts";
 import { Fd, readTextIfAny } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
 import { checkInterrupt } from "./run.ts";
-import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
+import { LOCK_EX, LOCK_NB, O, S, sys } from "./sys.ts";
 
 /** Milliseconds between two looks at a lock that somebody else holds. */
 const POLL = 200;
@@ -11,9 +11,9 @@ const POLL = 200;
  * The one writer of a volume, until its scope ends or its process does. The lock is in /run, so none survives a reboot.
  * Throws E_LOCKED, naming who holds it, unless told to wait.
  */
-export function lockVolume(uuid: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
+export function lockVolume(volume: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
   runDirectory("");
-  const path = `${RUN}/lock.${uuid}`;
+  const path = `${RUN}/lock.${volume}`;
   const fd = Fd.open(path, O.RDWR | O.CREAT, 0o600);
   let told = false;
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
@@ -52,6 +52,12 @@ function holderOf(path: string): string {
   return "another firn";
 }
 
+/** A name for an image file that is the same for all its names; undefined for what is no regular file. */
+export function imageIdentity(path: string): string | undefined {
+  const stat = sys.stat(path, true);
+  return stat !== null && (stat.mode & S.IFMT) === S.IFREG ? `${stat.dev}-${stat.ino}` : undefined;
+}
+
 /**
  * Held while a disk or image is attached and mounted, by readers too, for the milliseconds that this takes: two loop devices over one
  * image would be two caches of one filesystem, and whoever comes second must find the first one's.
@@ -60,7 +66,7 @@ export function lockAttaching(target: string): Disposable | undefined {
   const stat = sys.stat(target, true);
   if (stat === null) return undefined;
   runDirectory("");
-  const name = stat.rdev === 0 ? `${stat.dev}-${stat.ino}` : `${stat.rdev}`;
+  const name = imageIdentity(target) ?? `${stat.rdev}`;
   const fd = Fd.open(`${RUN}/attach.${name}`, O.RDWR | O.CREAT, 0o600);
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
     sys.poll([], ATTACH_POLL);

@@ -71,14 +71,18 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Finis
     if (given !== undefined) sys.close(given);
   }
   if (input) feed(input[1], options.input ?? "");
-  const [stdout = "", stderr = ""] = collect(
+  if (options.terminal) {
+    const status = reap(pid, true);
+    checkInterrupt();
+    return { argv, status, stdout: "", stderr: "" };
+  }
+  const said = collect(
     pipes.map(([read]) => read),
     pid,
     options.onLine,
   );
-  const status = reap(pid, options.terminal ?? false);
   checkInterrupt();
-  return { argv, status, stdout, stderr };
+  return { argv, ...said };
 }
 
 /** As tryRun, but an exit code other than 0 throws E_PROGRAM_FAILED with argv, the code and the end of stderr. */
@@ -130,13 +134,33 @@ function feed(fd: number, text: string): void {
   }
 }
 
-function collect(fds: number[], pid: number, onLine?: (line: string) => void): string[] {
+/** Milliseconds: the longest pause between two looks at a child that says nothing. */
+const LOOK = 200;
+/** Milliseconds without output after which an ended child has said all. */
+const QUIET = 100;
+/** Milliseconds in which what an ended child wrote is read, however much its daemons go on writing. */
+const DRAIN = 2000;
+/** Milliseconds from SIGTERM to SIGKILL. */
+const PATIENCE = 10_000;
+
+/**
+ * Reads what a child prints until it has ended, and reaps it. The end of the pipes is not waited for: a daemon that a script left
+ * running holds them for as long as it lives.
+ */
+function collect(
+  fds: number[],
+  pid: number,
+  onLine?: (line: string) => void,
+): { status: number; stdout: string; stderr: string } {
   const parts = fds.map((): Uint8Array[] => []);
   let open = fds;
-  let warned = 0;
   let line: Uint8Array[] = [];
-  while (open.length > 0) {
-    for (const fd of sys.poll(open, 1000)) {
+  const ended = watch(pid);
+  // A child that closed its pipes ends at once as a rule: looked at soon, then ever less often.
+  let pause = 1;
+  while (open.length > 0 || ended.status() === undefined) {
+    const ready = sys.poll(open, open.length > 0 ? ended.pause() : (pause = Math.min(pause * 2, LOOK)));
+    for (const fd of ready) {
       const bytes = new Uint8Array(sys.read(fd, 65_536));
       if (bytes.length === 0) {
         open = open.filter((other) => other !== fd);
@@ -146,14 +170,53 @@ function collect(fds: number[], pid: number, onLine?: (line: string) => void): s
       parts[index]?.push(bytes);
       if (index === 0 && onLine) line = emitLines([...line, bytes], onLine);
     }
-    if (sys.pendingSignal() !== 0) {
-      // Asked once; a child that ignores it is killed when it has not ended ten polls later.
-      if (warned === 0) signalChild(pid, SIGTERM);
-      if (++warned === 10) signalChild(pid, SIGKILL);
-    }
+    if (ended.saidAll(ready.length === 0)) break;
   }
   for (const fd of fds) sys.close(fd);
-  return parts.map((chunks) => sys.decode(joined(chunks)));
+  const [stdout = "", stderr = ""] = parts.map((chunks) => sys.decode(joined(chunks)));
+  return { status: ended.status() ?? 0, stdout, stderr };
+}
+
+interface Watch {
+  /** The exit code, once it has ended. Reaps it, and passes signals on while it runs. */
+  status(): number | undefined;
+  /** Milliseconds to wait for output. */
+  pause(): number;
+  /** True when it has ended and nothing more of its own can come. */
+  saidAll(quiet: boolean): boolean;
+}
+
+function watch(pid: number): Watch {
+  let status: number | undefined;
+  let endedAt = 0;
+  let asked: number | undefined;
+  let killed = false;
+  const look = (): number | undefined => {
+    if (status !== undefined) return status;
+    const result = sys.wait(pid, false);
+    if (result !== null && result[0] === pid) {
+      endedAt = Date.now();
+      return (status = result[1]);
+    }
+    if (sys.pendingSignal() === 0) return undefined;
+    // Asked once; a child that ignores it is killed.
+    if (asked === undefined) signalChild(pid, SIGTERM);
+    asked ??= Date.now();
+    if (!killed && Date.now() - asked >= PATIENCE) {
+      signalChild(pid, SIGKILL);
+      killed = true;
+    }
+    return undefined;
+  };
+  return {
+    status: look,
+    pause: () => (status === undefined ? LOOK : QUIET),
+    // Quiet counts only when it was already known to have ended: what it wrote before lies in the pipe then.
+    saidAll: (quiet) => {
+      const known = status !== undefined;
+      return look() !== undefined && known && (quiet || Date.now() - endedAt >= DRAIN);
+    },
+  };
 }
 
 function emitLines(chunks: Uint8Array[], onLine: (line: string) => void): Uint8Array[] {

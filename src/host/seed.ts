@@ -1,5 +1,6 @@
+import { FirnError } from "../model/problem.ts";
 import { copyFile, isDirectoryMode, isSymlinkMode } from "./files.ts";
-import { S, sys } from "./sys.ts";
+import { S, sys, type FileStat } from "./sys.ts";
 
 function copyOwner(from: string, to: string): void {
   const stat = sys.stat(from, false);
@@ -8,29 +9,46 @@ function copyOwner(from: string, to: string): void {
   if (!isSymlinkMode(stat)) sys.chmod(to, stat.mode & 0o7777);
 }
 
+/** Never leaves something out in silence: what stays behind is covered by the commons, and missed later. */
+function statOf(folder: string, name: string, called: string): FileStat {
+  const stat = sys.stat(`${folder}/${name}`, false);
+  if (stat !== null) return stat;
+  throw new FirnError(
+    "E_COMMONS",
+    `${called} holds a file whose name is not UTF-8 (or that vanished): it cannot be copied. Nothing was changed.`,
+    "Rename it, or move it away.",
+  );
+}
+
 /**
- * Fills a new commons from the folder that it will cover, with owners and modes: a fresh subvolume is 0755 and root's, which breaks
- * /var/tmp (1777), /root (0700) and /var/log/chrony. `only` "directories" adds directories that are missing, and nothing else.
+ * Fills a new commons from the folder that it will cover, with owners, modes and times: a fresh subvolume is 0755 and root's, which
+ * breaks /var/tmp (1777), /root (0700) and /var/log/chrony. Sockets are left out: their programs make them. `called` is the folder's
+ * name in messages. Throws E_COMMONS for a name that is not UTF-8, a device or a named pipe.
  */
-export function seedCommons(from: string, to: string, only: "everything" | "directories" = "everything"): void {
+export function seedCommons(from: string, to: string, called: string = from): void {
   if (sys.stat(from, false) === null) return;
-  if (only === "everything") copyOwner(from, to);
+  copyOwner(from, to);
   for (const name of sys.readdir(from)) {
     const [source, target] = [`${from}/${name}`, `${to}/${name}`];
-    const stat = sys.stat(source, false);
-    if (stat === null) continue;
-    const there = sys.stat(target, false) !== null;
+    const stat = statOf(from, name, called);
+    const type = stat.mode & S.IFMT;
+    if (type === S.IFSOCK) continue;
     if (isDirectoryMode(stat)) {
-      if (!there) {
-        sys.mkdir(target, 0o700);
-        copyOwner(source, target);
-      }
-      seedCommons(source, target, only);
-    } else if (!there && only === "everything") {
-      if (isSymlinkMode(stat)) sys.symlink(sys.readlink(source), target);
-      else if ((stat.mode & S.IFMT) === S.IFREG) copyFile(source, target);
-      else continue;
-      copyOwner(source, target);
+      sys.mkdir(target, 0o700);
+      seedCommons(source, target, `${called}/${name}`);
+      continue;
     }
+    if (isSymlinkMode(stat)) sys.symlink(sys.readlink(source), target);
+    else if (type === S.IFREG) copyFile(source, target);
+    else {
+      throw new FirnError(
+        "E_COMMONS",
+        `${called}/${name} is a device or a named pipe, which is not copied. Nothing was changed.`,
+        "Move it away; whatever needs it makes it again.",
+      );
+    }
+    copyOwner(source, target);
+    sys.copyTimes(source, target);
   }
+  sys.copyTimes(from, to);
 }

@@ -59,6 +59,8 @@ interface Native {
   rename(from: string, to: string, flags: number): void;
   chmod(path: string, mode: number): void;
   lchown(path: string, uid: number, gid: number): void;
+  /** Last access and last change, of symlinks themselves. */
+  copyTimes(from: string, to: string): void;
   truncate(fd: number, length: number): void;
   fsync(fd: number): void;
   syncfs(fd: number): void;
@@ -212,4 +214,11 @@ export const SIGTERM = 15;
 export const RENAME_NOREPLACE = 1;
 
 /** File type bits of st_mode. */
-export const S = { IFMT: 0o170000, IFDIR: 0o040000, IFREG: 0o100000, IFLNK: 0o120000, IFBLK: 0o060000 } as const;
+export const S = {
+  IFMT: 0o170000,
+  IFDIR: 0o040000,
+  IFREG: 0o100000,
+  IFLNK: 0o120000,
+  IFBLK: 0o060000,
+  IFSOCK: 0o140000,
+} as const;

@@ -38,7 +38,17 @@ export function devicePath(name: string): string {
 
 /** An attribute's text, trimmed; "" where there is none. */
 export function attribute(folder: string, name: string): string {
-  return (readTextIfAny(`${folder}/${name}`) ?? "").trim();
+  return (attributeText(`${folder}/${name}`) ?? "").trim();
+}
+
+/** The text of a file of sysfs; undefined when the device, or just what the file tells, has gone meanwhile. */
+function attributeText(path: string): string | undefined {
+  try {
+    return readTextIfAny(path);
+  } catch (error) {
+    if (isSysError(error, "ENODEV", "ENXIO", "EINVAL", "EIO")) return undefined;
+    throw error;
+  }
 }
 
 /** A partition that the kernel shows. */
@@ -81,7 +91,7 @@ export interface LoopDevice {
 
 export function loopDevice(name: string): LoopDevice | undefined {
   const folder = `/sys/class/block/${name}`;
-  const backingFile = readTextIfAny(`${folder}/loop/backing_file`);
+  const backingFile = attributeText(`${folder}/loop/backing_file`);
   if (backingFile === undefined) return undefined;
   return {
     name,

@@ -23,6 +23,17 @@ interface Source extends Partial<Disposable> {
   installed?: boolean;
 }
 
+/** Refuses to change anything from inside a draft: the lock of the firn outside is not seen there, nor are its mounts. */
+function refuseInDraft(): void {
+  const root = parseMountinfo(readText("/proc/self/mountinfo")).findLast(({ path }) => path === "/");
+  if (!/\.draft\/@/.test(root?.root ?? "")) return;
+  throw new FirnError(
+    "E_IN_DRAFT",
+    "This is a program inside a draft. Nothing was changed.",
+    "Leave `firn shell` or `firn run` first.",
+  );
+}
+
 /** Where the running system's root comes from. Throws E_NOT_A_VOLUME when that is no btrfs. */
 function runningSource(): Source {
   const root = parseMountinfo(readText("/proc/self/mountinfo")).findLast(({ path }) => path === "/");
@@ -31,13 +42,6 @@ function runningSource(): Source {
       "E_NOT_A_VOLUME",
       "This system does not run from a firn volume: its root is not btrfs.",
       "Name one: --volume DISK or --volume IMAGE.",
-    );
-  }
-  if (/\.draft\/@/.test(root.root)) {
-    throw new FirnError(
-      "E_IN_DRAFT",
-      "This is a program inside a draft. Nothing was changed.",
-      "Leave `firn shell` or `firn run` first.",
     );
   }
   return { device: root.source, running: true };
@@ -86,6 +90,7 @@ function isVolume(path: string): boolean {
  * Throws E_DISK_MISSING, E_NOT_A_VOLUME, E_INSTALL_UNFINISHED, E_LOOP, E_MOUNT, E_VOLUME_READONLY.
  */
 export function openVolume(target: string | undefined, access: "read" | "write"): Volume {
+  if (access === "write" || target === undefined) refuseInDraft();
   using _attaching = target === undefined ? undefined : lockAttaching(target);
   const source = target === undefined ? runningSource() : namedSource(target, access === "read");
   const mount = mountTop(source.device, access);

@@ -156,6 +156,26 @@ function refuseUses(disk: Disk): Refusal | undefined {
   return refuse("E_DISK_BUSY", `${clauses.join("; ")}. ${UNCHANGED}`, freeing(first));
 }
 
+/**
+ * Why the disk that was shown and confirmed must not be written to now, minutes later: it is in use by now, another one, or
+ * holds something else. Undefined when nothing stands against it.
+ */
+export function refuseChanged(shownThen: Disk, now: DiskState): Refusal | undefined {
+  const refusal = refuseDisk(now);
+  if (refusal !== undefined) return refusal;
+  const same =
+    now.kind === "disk" &&
+    now.sectorBytes === shownThen.sectorBytes &&
+    now.bytes === shownThen.bytes &&
+    describeDisk(now).join() === describeDisk(shownThen).join();
+  if (same) return undefined;
+  return refuse(
+    "E_DISK_BUSY",
+    `${shownThen.path} is not what it was when firn looked at it. ${UNCHANGED}`,
+    "Run the command again to see what is there now.",
+  );
+}
+
 /** True when an installation would destroy something: partitions, or a file system on the disk itself. */
 export function holdsData(disk: Disk): boolean {
   return disk.partitions.length > 0 || disk.content !== undefined;

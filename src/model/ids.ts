@@ -7,6 +7,8 @@ export type LinkSetId = string & { readonly brand: "LinkSetId" };
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 /** What the name of something that is not complete yet ends in. */
 export const DRAFT = ".draft";
+/** What mintId gives, and what firn may therefore delete when it is half there. */
+const MINTED = /^\d{14}[A-Za-z]{8}$/;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** The id in a directory name, or undefined when it is none (a draft, a hidden file, a name that cannot boot). */
@@ -22,9 +24,16 @@ export function draftName(id: GenerationId): string {
   return id + DRAFT;
 }
 
-/** The id of the draft with this directory name, or undefined when it is no draft. */
+/** True for a name of the shape that firn gives; other tools and hands give others. */
+export function isMinted(name: string): boolean {
+  return MINTED.test(name);
+}
+
+/** The id of the draft with this directory name, or undefined when it is no draft of firn's: `notes.draft` is somebody's notes. */
 export function draftId(name: string): GenerationId | undefined {
-  return name.endsWith(DRAFT) ? parseGenerationId(name.slice(0, -DRAFT.length)) : undefined;
+  if (!name.endsWith(DRAFT)) return undefined;
+  const id = name.slice(0, -DRAFT.length);
+  return isMinted(id) ? parseGenerationId(id) : undefined;
 }
 
 /** A new name. `now` in milliseconds since the epoch; `random` holds at least 8 bytes. */

@@ -19,6 +19,8 @@ export const layout = {
 /** The root subvolume's name inside a generation. */
 export const ROOT = "@";
 export const METADATA = "generation.json";
+/** For root alone: it repeats command lines, and those may hold secrets. */
+export const RECORD_MODE = 0o600;
 
 /** What `current` points at. */
 export function currentTarget(id: LinkSetId): string {

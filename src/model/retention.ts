@@ -1,4 +1,4 @@
-import { timeOfId, type GenerationId } from "./ids.ts";
+import { isMinted, type GenerationId } from "./ids.ts";
 import { createdAt, lastKnownGood, type VolumeState } from "./state.ts";
 
 /** What gc keeps beside what it must keep. */
@@ -32,7 +32,7 @@ export function mustKeep(state: VolumeState): ReadonlyMap<GenerationId, MustKeep
   keep(state.trial, "trial");
   for (const { id, record } of state.generations) if (record.pinned) keep(id, "pinned");
   keep(lastKnownGood(state), "last known good");
-  for (const { id, complete } of state.generations) if (!complete && timeOfId(id) === undefined) keep(id, "foreign");
+  for (const { id, complete } of state.generations) if (!complete && !isMinted(id)) keep(id, "foreign");
   return reasons;
 }
 

@@ -177,6 +177,21 @@ test("an installation that stops before its last step leaves nothing that firmwa
   assert.notEqual(spawnSync("mdir", ["-b", "-i", esp, "::/EFI/BOOT"]).status, 0);
 });
 
+test("a disk that somebody mounted since it was looked at gets no table: the first write is refused", { skip }, () => {
+  const file = blank("mounted-late", 512 * MiB);
+  const disk = loop(file);
+  sh("mkfs.ext4", "-q", disk);
+  const folder = mkdtempSync(join(work, "at-"));
+  sh("mount", "-o", "ro,noload", disk, folder);
+  const head = (): string => sh("sha256sum", disk);
+  const before = head();
+  const refusal = refused("prepare", { target: disk, kind: "disk", bytes: 512 * MiB, sectorBytes: 512, wish });
+  sh("umount", folder);
+  assert.equal(refusal.code, "E_DISK_BUSY");
+  assert.match(refusal.message, /is in use now\. Nothing was changed\./);
+  assert.equal(head(), before);
+});
+
 test("a disk with sectors of 4096 bytes gets a table and a FAT in its own sectors", { skip }, () => {
   const file = blank("large-sectors", 768 * MiB);
   const disk = loop(file, "--sector-size", "4096");

@@ -57,6 +57,19 @@ describe("changes of the next generation", { skip }, () => {
     assert.ok(world0.includes("zstd") && !world0.includes("jq"));
   });
 
+  test("a daemon that a script leaves running, with the pipes it was given, does not hold firn", async () => {
+    const image = await world.image();
+    const hook = "/etc/apk/commit_hooks.d/hook";
+    const script = `mkdir -p /etc/apk/commit_hooks.d; printf '#!/bin/sh\\nsleep 60 &\\n' > ${hook}; chmod 755 ${hook}`;
+    await on(image, "run", "--", "sh", "-c", script);
+    const begun = Date.now();
+    const made = await answer(image, "add", "jq");
+    assert.ok(Date.now() - begun < 20_000, `${Date.now() - begun} ms`);
+    assert.ok(has(image, "usr/bin/jq"));
+    assert.equal(made.changes.length, 2);
+    assertWhole(image);
+  });
+
   test("a change starts from --base, not from slot 0, when one is named", async () => {
     const image = await world.image();
     const first = await current(image);

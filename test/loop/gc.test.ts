@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -142,10 +142,11 @@ describe("gc", { skip }, () => {
 
   test("drafts of dead runs, and generations that hold subvolumes of their own, go whole", async () => {
     const image = world.copy(seven);
+    const fresh = `${(ids[0] ?? "").slice(0, 14)}AbCdEfGh`;
     mounted(
       image,
       (top) => {
-        const draft = `${top}/snapshots/${ids[0]}x.draft`;
+        const draft = `${top}/snapshots/${fresh}.draft`;
         mkdirSync(draft);
         execFileSync("btrfs", ["subvolume", "create", `${draft}/@`], { stdio: "ignore" });
         execFileSync("btrfs", ["subvolume", "create", `${draft}/@/inner`], { stdio: "ignore" });
@@ -153,12 +154,49 @@ describe("gc", { skip }, () => {
       },
       "rw",
     );
-    assert.match((await on(image, "list")).stdout, new RegExp(`Draft ${ids[0]}x\\.draft`));
+    assert.match((await on(image, "list")).stdout, new RegExp(`Draft ${fresh}\\.draft`));
     assert.equal(assertWhole(image).drafts.length, 1);
     const done = await answer<Plan>(image, "gc");
-    assert.deepEqual(done.drafts, [`${ids[0]}x.draft`]);
+    assert.deepEqual(done.drafts, [`${fresh}.draft`]);
     const whole = assertWhole(image);
     assert.deepEqual([whole.drafts, whole.generations], [[], ids]);
+  });
+
+  test("what firn did not put there stays: other names, and other files in a generation's folder", async () => {
+    const image = world.copy(seven);
+    const names = ["20240101120000home", "notes.draft"];
+    mounted(
+      image,
+      (top) => {
+        for (const name of names) {
+          execFileSync("btrfs", ["subvolume", "create", `${top}/snapshots/${name}`], { stdio: "ignore" });
+          writeFileSync(`${top}/snapshots/${name}/data`, "precious");
+        }
+      },
+      "rw",
+    );
+    await answer<Plan>(image, "gc", "--keep", "0", "--free", "80%");
+    await on(image, "run", "--", "touch", "/etc/another");
+    mounted(image, (top) => {
+      for (const name of names) assert.ok(readdirSync(`${top}/snapshots/${name}`).includes("data"), name);
+    });
+    assert.deepEqual((await list(image)).drafts, []);
+    await refused("E_GENERATION_MISSING", image, "gc", "20240101120000home");
+
+    const other = world.copy(seven);
+    mounted(other, (top) => writeFileSync(`${top}/snapshots/${ids[0]}/notes`, "precious"), "rw");
+    const error = await refused("E_GENERATION_KEPT", other, "gc", ids[0] ?? "");
+    assert.match(error.message, /holds notes, which firn did not put there/);
+    assert.deepEqual(assertWhole(other).generations, ids);
+    mounted(other, (top) =>
+      assert.deepEqual(readdirSync(`${top}/snapshots/${ids[0]}`).sort(), ["@", "generation.json", "notes"]),
+    );
+  });
+
+  test("only root can read a generation's record: its command may hold a secret", () => {
+    mounted(seven, (top) => {
+      for (const id of ids) assert.equal(statSync(`${top}/snapshots/${id}/generation.json`).mode & 0o777, 0o600, id);
+    });
   });
 });
 

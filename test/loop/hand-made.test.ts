@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+  mkdirSync,
+} from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { runWithMounts, unpackApk } from "../fixtures/apk.ts";
@@ -44,6 +53,9 @@ for (const kernel of [false, true])
           "alpine-base",
           ...(kernel ? ["mkinitfs", "btrfs-progs", "linux-virt", "linux-firmware-none"] : []),
         ];
+        // As the page says: the features before the kernel, or its initramfs cannot mount the root.
+        mkdirSync(join(root, "etc/mkinitfs"), { recursive: true });
+        writeFileSync(join(root, "etc/mkinitfs/mkinitfs.conf"), 'features="base virtio btrfs"\n');
         const options = ["--root", root, "--initdb", "--arch", "x86_64", "--keys-dir", stand.keysDir];
         const added = runWithMounts(root, [...apk, ...options, ...sources, "add", ...packages]);
         assert.equal(added.status, 0, added.stderr);

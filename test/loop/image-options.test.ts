@@ -245,8 +245,10 @@ default = ["!acpid"]
     const data = JSON.parse((await firn(["image", image, "--size", "1G", "--dry-run", "--json", ...flags])).stdout) as {
       dryRun: boolean;
       steps: string[];
+      config: { identity: { root: { passwordHash: string } } };
     };
     assert.deepEqual([data.dryRun, data.steps.length], [true, 13]);
+    assert.equal(data.config.identity.root.passwordHash, "(hidden)");
     assert.ok(!existsSync(image));
     await nothingLeft(work);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, before, describe, it } from "node:test";
 import { firn, firnBinary, type Ran } from "../firn.ts";
@@ -138,6 +139,29 @@ describe("firn install takes a whole disk", { skip }, () => {
     const yes = await atTerminal(["install", device, ...flags], `${device.slice(5)}\n`);
     assert.equal(yes.status, 0, yes.screen);
     assert.ok(startsByItself(device));
+  });
+
+  it("a disk that is mounted while the question stands is not touched, whatever is answered", async () => {
+    const device = disk((path) => void sh("mkfs.ext4", "-q", "-L", "family", path));
+    const folder = join(work, "mounted-late");
+    mkdirSync(folder);
+    const command = [await firnBinary(), "install", device, ...flags].map((word) => `'${word}'`).join(" ");
+    const child = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+    let screen = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const asked = screen.includes(" to go on: ");
+      screen += text;
+      if (asked || !screen.includes(" to go on: ")) return;
+      sh("mount", "-o", "ro,noload", device, folder);
+      child.stdin.write(`${device.slice(5)}\n`);
+    });
+    const before = hashOf(file);
+    const [status] = (await once(child, "close")) as [number];
+    sh("umount", folder);
+    assert.equal(status, 22, screen);
+    assert.match(screen, /E_DISK_BUSY: .*Nothing was changed\./);
+    assert.equal(hashOf(file), before);
+    rmdirSync(folder);
   });
 
   it("--dry-run shows what is on the disk and what would happen, and writes nothing", async () => {

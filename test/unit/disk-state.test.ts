@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeDisk, holdsData, refuseDisk, type Disk, type DiskUser } from "../../src/model/disk-state.ts";
+import {
+  describeDisk,
+  holdsData,
+  refuseChanged,
+  refuseDisk,
+  type Disk,
+  type DiskUser,
+} from "../../src/model/disk-state.ts";
 
 const disk: Disk = {
   kind: "disk",
@@ -97,4 +104,22 @@ test("the user sees which disk it is and what would be lost", () => {
     '  /dev/sda1 "Windows": 250.0 GB, NTFS',
     "  partition 2: 1.5 MB, nothing known",
   ]);
+});
+
+test("a disk that changed since it was shown is refused; the same one is not", () => {
+  assert.equal(refuseChanged(disk, { ...disk }), undefined);
+  const others: Partial<Disk>[] = [
+    { bytes: disk.bytes - 512 },
+    { sectorBytes: 4096 },
+    { model: "USB stick" },
+    {
+      partitions: [
+        { number: 1, path: "/dev/sda1", name: "new", startByte: 2 ** 20, bytes: 2 ** 30, content: undefined },
+      ],
+    },
+    { users: [{ how: "mount", device: "/dev/sda1", where: "/mnt" }] },
+  ];
+  for (const other of others)
+    assert.equal(refuseChanged(disk, { ...disk, ...other })?.problem.code, "E_DISK_BUSY", JSON.stringify(other));
+  assert.equal(refuseChanged(disk, { kind: "missing", path: disk.path, disks: [] })?.problem.code, "E_DISK_MISSING");
 });

@@ -81,6 +81,13 @@ test("a draft's name leads back to its id, and is no id itself", () => {
   assert.equal(draftName(name), "20210411212549sdBXyLxg.draft");
   assert.equal(draftId(draftName(name)), name);
   assert.equal(parseGenerationId(draftName(name)), undefined);
-  for (const other of ["20210411212549sdBXyLxg", ".draft", "a b.draft", "x.draft.draft"])
+  for (const other of [
+    "20210411212549sdBXyLxg",
+    ".draft",
+    "a b.draft",
+    "x.draft.draft",
+    "notes.draft",
+    "20240101120000home.draft",
+  ])
     assert.equal(draftId(other), undefined, other);
 });

@@ -96,9 +96,17 @@ test("keeping more never deletes more", () => {
 });
 
 test("what a deletion left half done goes, but a folder that somebody put there is not firn's to delete", () => {
-  const odd = volume([generation("my-notes", {}, false), generation(ids[0]!, {}, false), ten[9]!], {
-    slots: [ids[9]!],
-  });
+  const odd = volume(
+    [
+      generation("my-notes", {}, false),
+      generation("20240101120000home", {}, false),
+      generation(ids[0]!, {}, false),
+      ten[9]!,
+    ],
+    {
+      slots: [ids[9]!],
+    },
+  );
   assert.deepEqual(gone(odd, { ...nothing, keepCount: 10 }), [ids[0]]);
   const counted = volume([generation("my-notes", {}, false), ...ten.slice(7)], { slots: [ids[9]!] });
   assert.deepEqual(gone(counted, { ...nothing, keepCount: 3 }), [], "it is none of the three that are kept");

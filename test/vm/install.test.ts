@@ -8,6 +8,7 @@ import * as disk from "./harness/disk.ts";
 import { buildLiveSystem } from "./harness/live.ts";
 import { type Machine, type MachineDisk, startMachine } from "./harness/machine.ts";
 import { runProgram } from "./harness/program.ts";
+import type { CommandResult } from "./harness/shell.ts";
 import { failures, Held, lean, loginRoot, mirror, mountMirror, skip, sources, status } from "./system.ts";
 
 const repositories = ["v3.19.1", "extras", "v1", "firn"].flatMap((name) => ["-X", `/media/mirror/${name}`]);
@@ -64,11 +65,24 @@ describe("an Alpine live system installs itself", { skip }, () => {
     return Number(await live.check(`set -- $(cat /sys/block/${name}/stat); echo $7`));
   }
 
-  /** Runs an installation that must be refused, with nothing written to the disk. */
-  async function refused(target: string, code: string, exit: number): Promise<string> {
+  /** Runs an installation up to its question, where `answer` is typed, and to its end. */
+  async function answered(target: string, answer: string): Promise<CommandResult> {
+    const asking = live.run(`firn install ${target} ${flags}`, { ...patient, interactive: true });
+    const early = asking.then(({ stdout }) => new Error(`it ended without a question:\n${stdout}`));
+    const first = await Promise.race([early, live.waitFor(/will be lost\. Type \w+ to go on: $/, patient)]);
+    if (first instanceof Error) throw first;
+    live.send(`${answer}\n`);
+    return asking;
+  }
+
+  /** Runs an installation that must be refused, with nothing written to the disk. Without an answer there is no terminal. */
+  async function refused(target: string, code: string, exit: number, answer?: string): Promise<string> {
     const name = /nvme0n1|vda/.exec(target)?.[0] ?? "";
     const before_ = await written(name);
-    const { status: ended, stdout } = await live.run(`firn install ${target} ${flags}`, patient);
+    const { status: ended, stdout } =
+      answer === undefined
+        ? await live.run(`firn install ${target} ${flags}`, patient)
+        : await answered(target, answer);
     assert.equal(ended, exit, stdout);
     assert.match(stdout, new RegExp(`${code}: `));
     assert.match(stdout, /Nothing was changed/);
@@ -84,7 +98,8 @@ describe("an Alpine live system installs itself", { skip }, () => {
     assert.match(await refused("/dev/nvme0n1", "E_DISK_BUSY", 22), /\/mnt\/data/);
     await live.check("umount /mnt/data && sync");
     assert.match(await refused("/dev/nvme0n1", "E_DISK_FULL_OF_DATA", 24), /precious[^]*--yes/);
-    assert.match(await refused("/dev/vda", "E_CONFIRM", 28), /Everything on \/dev\/vda will be lost/);
+    assert.match(await refused("/dev/vda", "E_CONFIRM", 28), /--yes/);
+    assert.match(await refused("/dev/vda", "E_CONFIRM", 28, "vdb"), /Everything on \/dev\/vda will be lost/);
     await live.check("mount /dev/nvme0n1p1 /mnt/data && umount /mnt/data");
   });
 
@@ -113,15 +128,8 @@ describe("an Alpine live system installs itself", { skip }, () => {
   });
 
   test("firn install asks for the disk's name, installs, and adds a boot entry", async () => {
-    const asking = live.run(`firn install /dev/vda ${flags}`, { ...patient, interactive: true });
-    const early = asking.then(({ stdout: said }) => new Error(`it ended without a question:\n${said}`));
-    const first = await Promise.race([
-      early,
-      live.waitFor(/Everything on \/dev\/vda will be lost\. Type vda to go on: $/, patient),
-    ]);
-    if (first instanceof Error) throw first;
-    live.send("vda\n");
-    const { status: ended, stdout } = await asking;
+    const { status: ended, stdout } = await answered("/dev/vda", "vda");
+    assert.match(stdout, /Everything on \/dev\/vda will be lost\. Type vda to go on: /);
     assert.equal(ended, 0, stdout);
     assert.match(stdout, /\/dev\/vda boots Alpine 3\.19\.1/);
     assert.match(await live.check("efibootmgr -v"), /Boot\d{4}\* firn\t.*\\EFI\\firn\\refind_x64\.efi/i);

@@ -1,5 +1,5 @@
 import service from "../../../system/firn.initd";
-import { apk, type ApkTarget } from "../../host/apk/apk.ts";
+import { apk, signingKeys, type ApkTarget } from "../../host/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/block.ts";
 import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot-files.ts";
 import { createSubvolume, flush } from "../../host/btrfs.ts";
@@ -31,7 +31,7 @@ import { partitionNamed } from "../../model/disk.ts";
 import { renderFstab, renderTemplate } from "../../model/fstab.ts";
 import { renderRecord, type GenerationRecord } from "../../model/generation.ts";
 import type { GenerationId } from "../../model/ids.ts";
-import { METADATA, layout } from "../../model/layout.ts";
+import { METADATA, RECORD_MODE, layout } from "../../model/layout.ts";
 import { renderMkinitfsConf } from "../../model/machine-files.ts";
 import { FirnError } from "../../model/problem.ts";
 import { rotate } from "../../model/slots.ts";
@@ -100,7 +100,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     const progress = step === undefined ? {} : { installing: step };
     if (this.sealed !== undefined) {
       const file = `${this.top}/${layout.generation(this.id)}/${METADATA}`;
-      replaceText(file, renderRecord({ ...this.sealed, ...progress }));
+      replaceText(file, renderRecord({ ...this.sealed, ...progress }), RECORD_MODE);
     } else if (step !== undefined) {
       this.draft.note({ installing: step });
     }
@@ -168,7 +168,11 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
     writeText(insideRoot(root, "/etc/apk/repositories"), prepared.repositories.map((line) => `${line}\n`).join(""));
     const keys = insideRoot(root, "/etc/apk/keys");
     makeDirectories(keys);
-    for (const name of names(prepared.target.keysDir)) {
+    // Beside Alpine's own (alpine-keys): those that the user gave, and those that its repositories are signed with. What else the
+    // installing host trusts is no business of this system.
+    const { keysDir } = this.wish.config.system;
+    const wanted = new Set([...(keysDir === undefined ? [] : names(keysDir)), ...signingKeys(prepared.target)]);
+    for (const name of names(prepared.target.keysDir).filter((key) => wanted.has(key))) {
       if (!exists(`${keys}/${name}`)) copyFile(`${prepared.target.keysDir}/${name}`, `${keys}/${name}`, 0o644);
     }
   }
@@ -179,7 +183,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
       const covered = insideRoot(this.opened.root, path);
       makeDirectories(covered);
       createSubvolume(folder);
-      seedCommons(covered, folder);
+      seedCommons(covered, folder, path);
     }
     writeText(`${this.top}/${layout.fstab}`, this.template);
   }
@@ -192,7 +196,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
       keysDir: this.wish.config.system.keysDir,
       save: false,
     });
-    using chroot = enterRoot({ top: this.top, root, commons: this.shared, binds: sources.binds });
+    using chroot = enterRoot({ top: this.top, root, commons: this.shared, binds: sources.binds, hostResolver: true });
     use(insideApk(chroot.path, sources), chroot.path);
   }
 

@@ -6,24 +6,23 @@ import type { ApkTrouble } from "../../model/apk/trouble.ts";
 import { nearestFew } from "../../model/nearest.ts";
 import { FirnError } from "../../model/problem.ts";
 import { exists, isFile } from "../files.ts";
+import { scratch } from "../mounts.ts";
 import { sys } from "../sys.ts";
 import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
-import {
-  databaseText,
-  invoke,
-  orThrowTrouble,
-  outside,
-  scratchFolder,
-  troubleOf,
-  type ApkTarget,
-  type Invocation,
-} from "./target.ts";
+import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
 
 export type { ApkTarget } from "./target.ts";
 export type { ApkTool } from "./bootstrap.ts";
-export { extractPackage, fetchPackage, packageFileList, packageNames, verifyRepositories } from "./repository.ts";
+export {
+  extractPackage,
+  fetchPackage,
+  packageFileList,
+  packageNames,
+  signingKeys,
+  verifyRepositories,
+} from "./repository.ts";
 
 export interface ApkOptions {
   /** Called with each `(n/m) …` step: its number, how many there are, and what is done. A self-upgrade counts twice. */
@@ -91,8 +90,8 @@ interface Solved extends Simulation {
 }
 
 function solve(target: ApkTarget, args: readonly string[]): Solved {
-  const scratch = verifyRepositories(target);
-  const where: Invocation = { cacheDir: scratch.cacheDir, ...(isNewRoot(target) ? { root: scratch.root } : {}) };
+  const read = verifyRepositories(target);
+  const where: Invocation = { cacheDir: read.cacheDir, ...(isNewRoot(target) ? { root: read.root } : {}) };
   const finished = invoke(target, ["--simulate", ...args.filter((word) => word !== "--initdb")], where);
   check(target, finished);
   const changes = parseChanges(finished.stdout);
@@ -112,7 +111,7 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
     installedBytesDelta += offer?.installedBytes ?? 0;
     writtenBytes += offer?.installedBytes ?? 0;
     if (offer?.network === false) local.push(offer);
-    if (offer?.network && !exists(outside(target, `${scratch.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
+    if (offer?.network && !exists(outside(target, `${read.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
   }
   const downloadBytes = fetches.reduce((sum, { packageBytes }) => sum + packageBytes, 0);
   return { changes, installedBytesDelta, writtenBytes, downloadBytes, fetches, local };
@@ -132,7 +131,7 @@ export function simulate(target: ApkTarget, args: readonly string[]): Simulation
  * looks only when it comes to them. Throws E_MIRROR_STALE, E_SIGNATURE.
  */
 export function checkLocalPackages(target: ApkTarget, args: readonly string[]): void {
-  using temporary = temporaryFolder(scratchFolder(target));
+  using temporary = temporaryFolder(scratch());
   for (const offer of solve(target, args).local) {
     const file = `${offer.folder}/${packageFile(offer)}`;
     if (!isFile(file)) {
@@ -153,14 +152,14 @@ export function checkLocalPackages(target: ApkTarget, args: readonly string[]): 
  */
 export function predownload(target: ApkTarget, args: readonly string[]): number {
   const { cacheDir } = target;
-  const scratch = verifyRepositories(target);
-  if (cacheDir === undefined || scratch.cacheDir !== cacheDir) return 0;
+  const read = verifyRepositories(target);
+  if (cacheDir === undefined || read.cacheDir !== cacheDir) return 0;
   const { fetches } = solve(target, args);
   if (fetches.length === 0) return 0;
   using folder = temporaryFolder(outside(target, cacheDir));
   const inside = folder.path.slice((target.chroot ?? "").length);
   // apk fetches only the version that it would choose itself; a pinned or held-back one is left for apk to fetch as it installs.
-  check(target, invoke(target, ["fetch", "-o", inside, ...fetches.map(({ name }) => name)], scratch));
+  check(target, invoke(target, ["fetch", "-o", inside, ...fetches.map(({ name }) => name)], read));
   let bytes = 0;
   for (const offer of fetches) {
     const file = `${folder.path}/${packageFile(offer)}`;

@@ -72,8 +72,8 @@ function offers(wish: BootstrapWish, arch: string, tmp: string): Offer[] {
         "A repository is a folder that holds a folder for each architecture.",
       );
     }
-    verifyIndex(file, `${place}/APKINDEX.tar.gz`, wish.keysDir, tmp);
-    for (const record of parseIndex(indexText(file))) all.push({ ...record, place });
+    const { text } = verifyIndex(file, `${place}/APKINDEX.tar.gz`, wish.keysDir, tmp);
+    for (const record of parseIndex(text)) all.push({ ...record, place });
   }
   return all;
 }
@@ -121,10 +121,11 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
   return [...chosen.values()];
 }
 
-/** The package's file, verified: from the folder, from the cache, or fetched into the cache. */
+/** The package's verified files as a .tar.gz: from the folder, from the cache, or fetched into the cache. */
 function obtain(offer: Offer, cacheDir: string, tmp: string): string {
   const source = `${offer.place}/${packageFile(offer)}`;
   const file = `${tmp}/package.apk`;
+  const data = `${tmp}/package.tar.gz`;
   if (offer.place.startsWith("/")) {
     if (!isFile(source))
       throw new FirnError(
@@ -133,22 +134,22 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
       );
     // A copy, so that what is verified is what is unpacked.
     copyFile(source, file, 0o600);
-    verifyPackage(file, offer, tmp);
-    return file;
+    verifyPackage(file, offer, tmp, data);
+    return data;
   }
   const cached = `${cacheDir}/${cacheFile(offer)}`;
   if (isFile(cached)) {
     copyFile(cached, file, 0o600);
     try {
-      verifyPackage(file, offer, tmp);
-      return file;
+      verifyPackage(file, offer, tmp, data);
+      return data;
     } catch (error) {
       if (!(error instanceof FirnError) || error.problem.code !== "E_SIGNATURE") throw error;
       removeTree(cached);
     }
   }
   download(source, file);
-  verifyPackage(file, offer, tmp);
+  verifyPackage(file, offer, tmp, data);
   const beside = temporaryFolder(cacheDir);
   try {
     copyFile(file, `${beside.path}/package`, 0o644);
@@ -156,7 +157,7 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
   } finally {
     beside[Symbol.dispose]();
   }
-  return file;
+  return data;
 }
 
 function firstFile(root: string, paths: readonly string[]): string | undefined {
@@ -205,8 +206,8 @@ export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
     const root = `${folder.path}/root`;
     makeDirectories(root);
     for (const offer of apkAndLibraries(offers(wish, arch, folder.path), wish)) {
-      const file = obtain(offer, wish.cacheDir, folder.path);
-      run(["tar", "-xzf", file, "-C", root]);
+      const data = obtain(offer, wish.cacheDir, folder.path);
+      run(["tar", "-xzf", data, "-C", root]);
     }
     const tool = unpackedTool(root, folder.path);
     const { stdout } = run([...tool.argv, "--version"]);
@@ -227,9 +228,4 @@ export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
 export function hostApk(wish: BootstrapWish): ApkTool & Disposable {
   const installed = installedApk();
   return installed === undefined ? fetchedApk(wish) : { ...installed, [Symbol.dispose]: () => {} };
-}
-
-/** Text of an APKINDEX.tar.gz whose signature somebody else has checked. */
-export function indexText(file: string): string {
-  return run(["tar", "-xzOf", file, "APKINDEX"]).stdout;
 }

@@ -25,8 +25,8 @@ export interface KeySources {
 }
 
 /**
- * Puts every trusted public key (Alpine's own, those of `from`, the user's) into one folder for apk's --keys-dir and gives their file
- * names, sorted. Throws E_SIGNATURE when the user's folder is missing or has no key.
+ * Puts every trusted public key (those of `from` and the user's) into one folder for apk's --keys-dir and gives their file names, sorted.
+ * Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
  */
 export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySources): string[] {
   removeTree(into);
@@ -37,8 +37,8 @@ export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySou
     for (const name of found) keys.set(name, readText(`${folder}/${name}`));
     return found.length;
   };
-  for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
   for (const folder of from) collect(folder);
+  if (keys.size === 0) for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
   if (keysDir !== undefined && (!isDirectory(keysDir) || collect(keysDir) === 0))
     throw new FirnError(
       "E_SIGNATURE",

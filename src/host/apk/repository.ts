@@ -1,9 +1,9 @@
 import { isLocalRepository, repositoryPlace } from "../../model/apk/conf.ts";
 import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../model/apk/index.ts";
 import { FirnError } from "../../model/problem.ts";
-import { exists, isFile, makeDirectories, names, newName } from "../files.ts";
+import { exists, insideRoot, isFile, makeDirectories, names, newName, removeFile } from "../files.ts";
+import { scratch } from "../mounts.ts";
 import { run } from "../run.ts";
-import { indexText } from "./bootstrap.ts";
 import {
   architectureOf,
   cacheUsable,
@@ -15,7 +15,7 @@ import {
   troubleOf,
   type ApkTarget,
 } from "./target.ts";
-import { verifyPackage } from "./verify.ts";
+import { verifyIndex, verifyPackage, type VerifiedIndex } from "./verify.ts";
 
 /** An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to. */
 export interface ScratchRoot {
@@ -74,29 +74,58 @@ export interface Offer extends IndexRecord {
   folder?: string;
 }
 
-/** What the verified repositories say about some packages, or about all. */
-export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): Offer[] {
+/**
+ * A network repository's indexes in a cache folder. apk 2 names them by the SHA-1 of the repository (src/database.c:
+ * apk_repo_format_cache_index), apk 3 by a digest of the index's own URL; after a change between the two both may be there. With a name
+ * that is none of these, every index counts.
+ */
+function cachedIndexes(folder: string, place: string, arch: string): string[] {
+  const name = (algorithm: string, input: string): string =>
+    `APKINDEX.${run(["openssl", "dgst", algorithm, "-r"], { input }).stdout.slice(0, 8)}.tar.gz`;
+  const url = `${place.replace(/\/+$/, "")}/${arch}/APKINDEX.tar.gz`;
+  const own = new Set([name("-sha1", place), name("-sha1", url), name("-sha256", url)]);
+  const present = names(folder).filter((file) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(file));
+  const found = present.filter((file) => own.has(file));
+  return (found.length > 0 ? found : present).map((file) => `${folder}/${file}`);
+}
+
+interface OpenIndex extends VerifiedIndex {
+  /** Where its packages lie, as seen from outside; for a network repository there is none. */
+  folder?: string;
+}
+
+/**
+ * What the signed part of each of the target's indexes says. apk has verified them, but not what lies around that part. The cache folder is
+ * shared with other releases, whose indexes are none of this target's.
+ */
+function indexes(target: ApkTarget): OpenIndex[] {
   const { cacheDir } = verifyRepositories(target);
   const arch = architectureOf(target);
-  const local = target.repositories.filter(isLocalRepository).map((repository) => ({
-    file: outside(target, `${repositoryPlace(repository)}/${arch}/APKINDEX.tar.gz`),
-    network: false,
-    folder: outside(target, `${repositoryPlace(repository)}/${arch}`),
-  }));
-  const folder = outside(target, cacheDir);
-  const fetched = target.repositories.every(isLocalRepository)
-    ? []
-    : names(folder)
-        .filter((name) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(name))
-        .map((name) => ({ file: `${folder}/${name}`, network: true, folder: undefined }));
-  return [...local, ...fetched].flatMap(({ file, network, folder: place }) => {
-    const text = indexText(file);
-    return (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({
-      ...record,
-      network,
-      ...(place === undefined ? {} : { folder: place }),
-    }));
+  const keysDir = outside(target, target.keysDir);
+  return [...new Set(target.repositories.map(repositoryPlace))].flatMap((place) => {
+    const verified = (file: string): VerifiedIndex =>
+      verifyIndex(file, target.shown?.[place] ?? place, keysDir, scratch());
+    if (!isLocalRepository(place))
+      return cachedIndexes(outside(target, cacheDir), place, arch).map((file) => verified(file));
+    const folder = outside(target, `${place}/${arch}`);
+    return [{ ...verified(`${folder}/APKINDEX.tar.gz`), folder }];
   });
+}
+
+/** What the verified repositories say about some packages, or about all. */
+export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): Offer[] {
+  return indexes(target).flatMap(({ text, folder }) =>
+    (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({
+      ...record,
+      network: folder === undefined,
+      ...(folder === undefined ? {} : { folder }),
+    })),
+  );
+}
+
+/** The file names of the keys that signed the target's repositories: those that a system which uses them has to trust. */
+export function signingKeys(target: ApkTarget): string[] {
+  return [...new Set(indexes(target).map(({ key }) => key))].sort();
 }
 
 /** The names of all packages in the target's repositories. */
@@ -105,9 +134,9 @@ export function packageNames(target: ApkTarget): string[] {
 }
 
 /**
- * Downloads one package into a folder (as seen from outside; it must be below the target's chroot) and gives the file's path.
- * apk itself does not check what `apk fetch` writes: firn compares it with the signed index. Throws E_PACKAGE_MISSING,
- * E_SIGNATURE, E_MIRROR, E_MIRROR_STALE.
+ * Downloads one package into a folder (as seen from outside; it must be below the target's chroot) and gives the path of its verified
+ * files, a .tar.gz in that folder. apk itself does not check what `apk fetch` writes: firn compares it with the signed index. Throws
+ * E_PACKAGE_MISSING, E_SIGNATURE, E_MIRROR, E_MIRROR_STALE.
  */
 export function fetchPackage(target: ApkTarget, name: string, into: string): string {
   const opened = verifyRepositories(target);
@@ -119,8 +148,10 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
   for (const record of indexRecords(target, new Set([name])))
     if (fetched.includes(packageFile(record))) {
       const file = `${into}/${packageFile(record)}`;
-      verifyPackage(file, record, into);
-      return file;
+      const data = `${into}/${record.name}-${record.version}.tar.gz`;
+      verifyPackage(file, record, into, data);
+      removeFile(file);
+      return data;
     }
   // apk reports a package that it could not fetch as an error of its own, but exits with 0 for some.
   const said = finished.stderr.trim().split("\n").at(-1) ?? "";
@@ -130,20 +161,20 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
   );
 }
 
-/** The paths in a package, without its metadata; folders end in a slash. */
-export function packageFileList(file: string): string[] {
-  return run(["tar", "-tzf", file])
+/** The paths in what fetchPackage gave; folders end in a slash. */
+export function packageFileList(data: string): string[] {
+  return run(["tar", "-tzf", data])
     .stdout.split("\n")
     .filter((path) => path !== "" && !path.startsWith("."));
 }
 
-/** Unpacks a verified package into a folder. No script runs. */
-export function extractPackage(file: string, into: string): void {
-  run(["tar", "-xzf", file, "-C", into]);
+/** Unpacks what fetchPackage gave into a folder. No script runs. */
+export function extractPackage(data: string, into: string): void {
+  run(["tar", "-xzf", data, "-C", into]);
 }
 
 /** True for a root without an apk database. */
 export function isNewRoot(target: ApkTarget): boolean {
   const root = rootOutside(target);
-  return !exists(`${root}/lib/apk/db/installed`) && !exists(`${root}/usr/lib/apk/db/installed`);
+  return ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"].every((path) => !exists(insideRoot(root, path)));
 }

@@ -3,7 +3,7 @@ import { apkTrouble, type ApkTrouble } from "../../model/apk/trouble.ts";
 import { packageList } from "../../model/apk/database.ts";
 import { FirnError } from "../../model/problem.ts";
 import { isSysError, sys } from "../sys.ts";
-import { makeDirectories, names, newName, readTextIfAny } from "../files.ts";
+import { insideRoot, makeDirectories, names, newName, readTextIfAny } from "../files.ts";
 import { scratch } from "../mounts.ts";
 import { programFailed, tryRun, type Finished } from "../run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
@@ -28,9 +28,9 @@ export interface ApkTarget {
   readonly shown?: Readonly<Record<string, string>>;
 }
 
-/** A path of the target as seen from outside. */
+/** A path of the target as seen from outside. A symlink in a chroot leads where it leads inside it. */
 export function outside(target: ApkTarget, path: string): string {
-  return `${target.chroot ?? ""}${path}`;
+  return target.chroot === undefined ? path : insideRoot(target.chroot, path);
 }
 
 /** The root's folder as seen from outside, without a slash at the end. */
@@ -41,11 +41,14 @@ export function rootOutside(target: ApkTarget): string {
 /** The installed database's text; undefined where nothing was ever installed. */
 export function databaseText(target: ApkTarget): string | undefined {
   const root = rootOutside(target);
-  return readTextIfAny(`${root}/lib/apk/db/installed`) ?? readTextIfAny(`${root}/usr/lib/apk/db/installed`);
+  return (
+    readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??
+    readTextIfAny(insideRoot(root, "/usr/lib/apk/db/installed"))
+  );
 }
 
 export function architectureOf(target: ApkTarget): string {
-  return target.arch ?? readTextIfAny(`${rootOutside(target)}/etc/apk/arch`)?.trim() ?? hostArchitecture();
+  return target.arch ?? readTextIfAny(insideRoot(rootOutside(target), "/etc/apk/arch"))?.trim() ?? hostArchitecture();
 }
 
 /** A folder in memory for firn's own use, as the target's apk sees it. */

@@ -56,17 +56,32 @@ function refuse(what: string, why: string, hint = "Try another mirror."): never 
   throw new FirnError("E_SIGNATURE", `${what}: ${why}. Nothing was changed.`, hint);
 }
 
+/** The only name in a signature member. Nothing signs that member itself, so whatever else is in it comes from nobody knows whom. */
+function onlyEntry(member: string, what: string): string {
+  const listed = tryRun(["tar", "-tzf", member]).stdout.split("\n").filter(Boolean);
+  if (listed.length > 1) refuse(what, "there is more than a signature in the part that no signature covers");
+  return listed[0] ?? "";
+}
+
+/** What the signed part of an index says. */
+export interface VerifiedIndex {
+  /** The text of its APKINDEX. */
+  text: string;
+  /** The file name of the key that signed it. */
+  key: string;
+}
+
 /**
- * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl. `what` names the index in errors. `tmp`: where
- * temporary files may lie. Throws E_SIGNATURE with the key that was wanted and the keys that are known.
+ * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl, and gives what the signed part says. `what` names
+ * the index in errors. `tmp`: where temporary files may lie. Throws E_SIGNATURE with the key that was wanted and the keys that are known.
  */
-export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): void {
+export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): VerifiedIndex {
   using folder = temporaryFolder(tmp);
   const head = readBytes(file, 0, LARGEST_MEMBER);
   const signature = `${folder.path}/signature.gz`;
   const end = memberEnd(head, 0, signature, isGzip);
   if (end === undefined) refuse(what, "the index carries no signature, or is damaged");
-  const listed = tryRun(["tar", "-tzf", signature]).stdout.split("\n")[0] ?? "";
+  const listed = onlyEntry(signature, what);
   const match = /^\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)$/.exec(listed);
   const [member = "", scheme = "", name = ""] = match ?? [];
   if (match === null)
@@ -99,13 +114,15 @@ export function verifyIndex(file: string, what: string, keysDir: string, tmp: st
       what,
       `the signature of the index does not verify with the key ${name}: it was damaged, or changed after it was signed`,
     );
+  return { text: run(["tar", "-xzOf", rest, "APKINDEX"]).stdout, key: name };
 }
 
 /**
  * Checks that a package is the one a verified index names: the control member by the index's SHA-1, the data by the SHA-256 in
- * the control member. Throws E_SIGNATURE.
+ * the control member. `unpackable`: where to leave the data member, the only part of a package to unpack or list, as a .tar.gz.
+ * Throws E_SIGNATURE.
  */
-export function verifyPackage(file: string, record: IndexRecord, tmp: string): void {
+export function verifyPackage(file: string, record: IndexRecord, tmp: string, unpackable?: string): void {
   const what = `${record.name}-${record.version}`;
   const wanted = checksumHex(record.checksum);
   if (wanted === undefined) refuse(what, `the index gives a checksum that firn does not know (${record.checksum})`);
@@ -113,15 +130,19 @@ export function verifyPackage(file: string, record: IndexRecord, tmp: string): v
   const head = readBytes(file, 0, LARGEST_MEMBER);
   const control = `${folder.path}/control.gz`;
   // A package starts with its own signature, or right with the control member. The hash tells which member is which.
-  const signed = memberEnd(head, 0, control, isGzip) ?? 0;
+  const first = `${folder.path}/first.gz`;
+  const signed = memberEnd(head, 0, first, isGzip) ?? 0;
   const isControl = (part: string): boolean => digest("sha1", part) === wanted;
-  const end = memberEnd(head, signed, control, isControl) ?? memberEnd(head, 0, control, isControl);
+  const afterSignature = memberEnd(head, signed, control, isControl);
+  const end = afterSignature ?? memberEnd(head, 0, control, isControl);
   if (end === undefined)
     refuse(what, "the package is not the one that the signed index names: it was damaged or changed");
+  if (afterSignature !== undefined && signed > 0) onlyEntry(first, what);
   const info = run(["tar", "-xzOf", control, ".PKGINFO"]).stdout;
   const expected = /^datahash = ([0-9a-f]{64})$/m.exec(info)?.[1];
   const data = `${folder.path}/data`;
   copyRest(file, data, end);
   if (expected === undefined || digest("sha256", data) !== expected)
     refuse(what, "the files in the package are not those that were signed: it was damaged or changed");
+  if (unpackable !== undefined) copyRest(data, unpackable, 0);
 }

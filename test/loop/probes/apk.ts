@@ -6,6 +6,7 @@ import {
   packageFileList,
   packageNames,
   predownload,
+  signingKeys,
   simulate,
   verifyRepositories,
   type ApkTarget,
@@ -22,7 +23,7 @@ export interface Call {
   keys?: KeySources;
   bootstrap?: Omit<BootstrapWish, "tmp">;
   target?: ApkTarget;
-  do?: "apk" | "simulate" | "verify" | "names" | "fetch" | "predownload";
+  do?: "apk" | "simulate" | "verify" | "names" | "fetch" | "predownload" | "signers";
   args?: readonly string[];
   into?: string;
 }
@@ -51,6 +52,9 @@ function perform(call: Call): unknown {
       break;
     case "names":
       result["names"] = packageNames(target);
+      break;
+    case "signers":
+      result["names"] = signingKeys(target);
       break;
     case "predownload":
       result["bytes"] = predownload(target, args);

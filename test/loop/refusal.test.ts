@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { alpineMirror, fixtures, type Fixtures } from "../fixtures/fixtures.ts";
+import { firnBehind } from "./refused.ts";
 import { World, answer, assertReleased, assertWhole, has, on, refused, skip, treeOf } from "./volume-world.ts";
 
 describe("a change that cannot be made leaves what boots as it was", { skip }, () => {
@@ -30,6 +31,15 @@ describe("a change that cannot be made leaves what boots as it was", { skip }, (
     assert.deepEqual(assertWhole(image).slots, [next.generation, slots[0], slots[0], slots[0]]);
     assert.ok(!has(image, "usr/share/firn-test"));
   }
+
+  test("a change needs no openssl program and none of the host’s: an installed Alpine has few", async () => {
+    const hide = ["openssl", "wget", "curl"].map(
+      (name) => `for file in /bin/${name} /usr/bin/${name}; do [ ! -e $file ] || mount --bind /dev/null $file; done`,
+    );
+    const ran = await firnBehind(hide.join("\n"), ["add", "jq", "--volume", image]);
+    assert.equal(ran.status, 0, ran.stderr);
+    assert.ok(has(image, "usr/bin/jq"));
+  });
 
   test("a post-install script that fails: E_PACKAGE_SCRIPT with what it said", async () => {
     const error = await refused("E_PACKAGE_SCRIPT", image, "add", ...sources(), "firn-test-failing-script");

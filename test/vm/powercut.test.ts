@@ -51,8 +51,12 @@ describe("a computer that loses its power during firn upgrade", { skip }, () => 
   /** Starts a command, cuts the power when it says `moment`, and lets the computer boot as it comes. */
   async function cutAt(command: string, moment: RegExp): Promise<Status> {
     machine.start(command);
-    await machine.waitFor(moment, { timeoutSeconds: 300 });
+    const ended = /firn-[0-9a-f]+:\d+>/;
+    const { match, text } = await machine.waitFor(new RegExp(`${moment.source}|${ended.source}`), {
+      timeoutSeconds: 300,
+    });
     await machine.powerCut();
+    assert.doesNotMatch(match[0], ended, `it ended before ${moment}:\n${text}`);
     machine = await computer.on();
     await loginRoot(machine);
     await mountMirror(machine);

@@ -15,7 +15,7 @@ import {
   troubleOf,
   type ApkTarget,
 } from "./target.ts";
-import { verifyIndex, verifyPackage, type VerifiedIndex } from "./verify.ts";
+import { readIndex, verifyPackage, type SignedIndex } from "./verify.ts";
 
 /** An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to. */
 export interface ScratchRoot {
@@ -80,16 +80,17 @@ export interface Offer extends IndexRecord {
  * that is none of these, every index counts.
  */
 function cachedIndexes(folder: string, place: string, arch: string): string[] {
-  const name = (algorithm: string, input: string): string =>
-    `APKINDEX.${run(["openssl", "dgst", algorithm, "-r"], { input }).stdout.slice(0, 8)}.tar.gz`;
+  // An installed Alpine has no openssl program, but busybox has these.
+  const name = (algorithm: "sha1" | "sha256", input: string): string =>
+    `APKINDEX.${run([`${algorithm}sum`], { input }).stdout.slice(0, 8)}.tar.gz`;
   const url = `${place.replace(/\/+$/, "")}/${arch}/APKINDEX.tar.gz`;
-  const own = new Set([name("-sha1", place), name("-sha1", url), name("-sha256", url)]);
+  const own = new Set([name("sha1", place), name("sha1", url), name("sha256", url)]);
   const present = names(folder).filter((file) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(file));
   const found = present.filter((file) => own.has(file));
   return (found.length > 0 ? found : present).map((file) => `${folder}/${file}`);
 }
 
-interface OpenIndex extends VerifiedIndex {
+interface OpenIndex extends SignedIndex {
   /** Where its packages lie, as seen from outside; for a network repository there is none. */
   folder?: string;
 }
@@ -101,10 +102,8 @@ interface OpenIndex extends VerifiedIndex {
 function indexes(target: ApkTarget): OpenIndex[] {
   const { cacheDir } = verifyRepositories(target);
   const arch = architectureOf(target);
-  const keysDir = outside(target, target.keysDir);
   return [...new Set(target.repositories.map(repositoryPlace))].flatMap((place) => {
-    const verified = (file: string): VerifiedIndex =>
-      verifyIndex(file, target.shown?.[place] ?? place, keysDir, scratch());
+    const verified = (file: string): SignedIndex => readIndex(file, target.shown?.[place] ?? place, scratch());
     if (!isLocalRepository(place))
       return cachedIndexes(outside(target, cacheDir), place, arch).map((file) => verified(file));
     const folder = outside(target, `${place}/${arch}`);

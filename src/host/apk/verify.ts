@@ -30,9 +30,9 @@ function copyRest(from: string, to: string, offset: number): void {
   }
 }
 
-/** The digest of a file as lower-case hexadecimal. */
+/** The digest of a file as lower-case hexadecimal. An installed Alpine has no openssl program, but busybox has these. */
 function digest(algorithm: "sha1" | "sha256", file: string): string {
-  const words = run(["openssl", "dgst", `-${algorithm}`, "-r", file]).stdout;
+  const words = run([`${algorithm}sum`, file]).stdout;
   return words.slice(0, words.indexOf(" "));
 }
 
@@ -64,57 +64,75 @@ function onlyEntry(member: string, what: string): string {
 }
 
 /** What the signed part of an index says. */
-export interface VerifiedIndex {
+export interface SignedIndex {
   /** The text of its APKINDEX. */
   text: string;
-  /** The file name of the key that signed it. */
+  /** The file name of the key that its signature names. */
   key: string;
+}
+
+/** An index in its parts: the signature's name and the signed rest, as files in `folder`. */
+interface IndexParts {
+  /** `.SIGN.RSA.NAME`: the signature, unpacked into the folder. */
+  signature: string;
+  scheme: string;
+  key: string;
+  rest: string;
+}
+
+function splitIndex(file: string, what: string, folder: string): IndexParts {
+  const head = readBytes(file, 0, LARGEST_MEMBER);
+  const packed = `${folder}/signature.gz`;
+  const end = memberEnd(head, 0, packed, isGzip);
+  if (end === undefined) refuse(what, "the index carries no signature, or is damaged");
+  const listed = onlyEntry(packed, what);
+  const match = /^\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)$/.exec(listed);
+  const [signature = "", scheme = "", key = ""] = match ?? [];
+  if (match === null)
+    refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
+  run(["tar", "-xzf", packed, "-C", folder, signature]);
+  const rest = `${folder}/rest`;
+  copyRest(file, rest, end);
+  return { signature: `${folder}/${signature}`, scheme, key, rest };
+}
+
+function textOf({ rest, key }: IndexParts): SignedIndex {
+  return { text: run(["tar", "-xzOf", rest, "APKINDEX"]).stdout, key };
+}
+
+/**
+ * What the signed part of an APKINDEX.tar.gz says, whose signature apk has just checked. Only that part is read: nothing covers what else
+ * may have been put beside the signature. `what` names the index in errors. Throws E_SIGNATURE.
+ */
+export function readIndex(file: string, what: string, tmp: string): SignedIndex {
+  using folder = temporaryFolder(tmp);
+  return textOf(splitIndex(file, what, folder.path));
 }
 
 /**
  * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl, and gives what the signed part says. `what` names
  * the index in errors. `tmp`: where temporary files may lie. Throws E_SIGNATURE with the key that was wanted and the keys that are known.
  */
-export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): VerifiedIndex {
+export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): SignedIndex {
   using folder = temporaryFolder(tmp);
-  const head = readBytes(file, 0, LARGEST_MEMBER);
-  const signature = `${folder.path}/signature.gz`;
-  const end = memberEnd(head, 0, signature, isGzip);
-  if (end === undefined) refuse(what, "the index carries no signature, or is damaged");
-  const listed = onlyEntry(signature, what);
-  const match = /^\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)$/.exec(listed);
-  const [member = "", scheme = "", name = ""] = match ?? [];
-  if (match === null)
-    refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
-  const key = `${keysDir}/${name}`;
+  const parts = splitIndex(file, what, folder.path);
+  const key = `${keysDir}/${parts.key}`;
   if (!isFile(key)) {
     const known = names(keysDir).join(", ") || "none";
     refuse(
       what,
-      `the index is signed with the key ${name}, which is not trusted here; known keys: ${known}`,
+      `the index is signed with the key ${parts.key}, which is not trusted here; known keys: ${known}`,
       "Give the folder with that public key with --keys-dir.",
     );
   }
-  run(["tar", "-xzf", signature, "-C", folder.path, member]);
-  const rest = `${folder.path}/rest`;
-  copyRest(file, rest, end);
-  const algorithm = scheme === "RSA256" ? "-sha256" : "-sha1";
-  const checked = tryRun([
-    "openssl",
-    "dgst",
-    algorithm,
-    "-verify",
-    key,
-    "-signature",
-    `${folder.path}/${member}`,
-    rest,
-  ]);
-  if (checked.status !== 0)
+  const algorithm = parts.scheme === "RSA256" ? "-sha256" : "-sha1";
+  const words = ["openssl", "dgst", algorithm, "-verify", key, "-signature", parts.signature, parts.rest];
+  if (tryRun(words).status !== 0)
     refuse(
       what,
-      `the signature of the index does not verify with the key ${name}: it was damaged, or changed after it was signed`,
+      `the signature of the index does not verify with the key ${parts.key}: it was damaged, or changed after it was signed`,
     );
-  return { text: run(["tar", "-xzOf", rest, "APKINDEX"]).stdout, key: name };
+  return textOf(parts);
 }
 
 /**

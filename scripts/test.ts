@@ -43,7 +43,7 @@ interface Count {
 
 /** The chosen files of a suite: all, or those whose path contains one of the patterns. */
 function filesOf(suite: Suite, patterns: readonly string[]): string[] {
-  return readdirSync(join(root, "test", suite.name))
+  return readdirSync(join(root, "test", suite.name), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
     .map((name) => join("test", suite.name, name))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))

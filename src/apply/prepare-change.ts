@@ -1,5 +1,5 @@
 import { predownload, simulate, type ApkTarget, type Simulation } from "../host/apk/apk.ts";
-import { initramfsBytes } from "../host/boot-files.ts";
+import { initramfsBytes } from "../host/boot/read-boot-files.ts";
 import { enterRoot } from "../host/chroot.ts";
 import { generationRoot } from "../host/generation.ts";
 import { switchRelease } from "../model/apk/conf.ts";

@@ -1,4 +1,4 @@
-import { kernelFlavors, requireBootFiles } from "../host/boot-files.ts";
+import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
 import { readTextIfAny } from "../host/files.ts";
 import { generationRoot } from "../host/generation.ts";
 import { templateFromFstab } from "../model/fstab.ts";

@@ -1,4 +1,4 @@
-import { alpineRelease, checkBootFiles, kernelFlavors } from "../host/boot-files.ts";
+import { alpineRelease, checkBootFiles, kernelFlavors } from "../host/boot/read-boot-files.ts";
 import { flush } from "../host/btrfs.ts";
 import { enterRoot, type Chroot } from "../host/chroot.ts";
 import { comparePaths, type PathChange } from "../host/compare.ts";

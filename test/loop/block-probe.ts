@@ -2,18 +2,18 @@
  * Not a test: the code of src/host for disks, called by block.test.ts in firn's own engine. `probe VERB JSON` prints JSON, as
  * main.ts prints an error: with its code.
  */
-import { renderRefindConf, bootModules } from "../../src/model/boot-menu.ts";
+import { renderRefindConf, bootModules } from "../../src/model/boot/menu.ts";
 import { partitionNamed, planDisk, type DiskWish } from "../../src/model/disk.ts";
 import { describeDisk, holdsData, refuseDisk } from "../../src/model/disk-state.ts";
 import { FirnError, isRefusal, orThrow } from "../../src/model/problem.ts";
 import { findPartitions, mapPartition, waitForPartitions } from "../../src/host/block.ts";
 import { inspectDisk } from "../../src/host/disks.ts";
-import { addBootEntry } from "../../src/host/efi.ts";
-import { enableRemovablePath, writeBootLoader } from "../../src/host/esp.ts";
+import { addBootEntry } from "../../src/host/boot/firmware.ts";
+import { enableRemovablePath, writeBootLoader } from "../../src/host/boot/esp.ts";
 import { formatEsp, formatRoot, formatSwap, newGuids, writePartitionTable } from "../../src/host/format.ts";
 import { createImage } from "../../src/host/image.ts";
 import { privateMounts } from "../../src/host/isolate.ts";
-import { findRefind } from "../../src/host/refind.ts";
+import { findRefind } from "../../src/host/boot/refind.ts";
 import { sys } from "../../src/host/sys.ts";
 
 interface Prepare {

@@ -1,11 +1,11 @@
 import service from "../../../system/firn.initd";
 import { apk, signingKeys, type ApkTarget } from "../../host/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/block.ts";
-import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot-files.ts";
+import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { createSubvolume, flush } from "../../host/btrfs.ts";
 import { enterRoot } from "../../host/chroot.ts";
-import { addBootEntry, type BootEntryResult } from "../../host/efi.ts";
-import { enableRemovablePath, writeBootLoader } from "../../host/esp.ts";
+import { addBootEntry, type BootEntryResult } from "../../host/boot/firmware.ts";
+import { enableRemovablePath, writeBootLoader } from "../../host/boot/esp.ts";
 import {
   copyFile,
   exists,
@@ -23,7 +23,7 @@ import { checkInterrupt } from "../../host/run.ts";
 import { seedCommons } from "../../host/seed.ts";
 import { mountTop } from "../../host/volume.ts";
 import { packageList } from "../../model/apk/database.ts";
-import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot-menu.ts";
+import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/menu.ts";
 import { commonsName } from "../../model/commons.ts";
 import type { MachineConfig } from "../../model/config/machine.ts";
 import { exampleFirnToml } from "../../model/config/example.ts";

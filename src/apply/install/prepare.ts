@@ -11,7 +11,7 @@ import { hostApk, hostArchitecture } from "../../host/apk/bootstrap.ts";
 import { assembleKeys } from "../../host/apk/keys.ts";
 import { makeDirectories } from "../../host/files.ts";
 import { scratch } from "../../host/mounts.ts";
-import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/refind.ts";
+import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/boot/refind.ts";
 import { requirePrograms } from "../../host/run.ts";
 import { repositoryLines, type MachineConfig } from "../../model/config/machine.ts";
 import { nearestFew } from "../../model/nearest.ts";

@@ -1,11 +1,11 @@
-import { flush } from "./btrfs.ts";
-import { enterRoot } from "./chroot.ts";
-import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "./files.ts";
-import { run, runPiped } from "./run.ts";
-import { O, S, isSysError, sys } from "./sys.ts";
-import { initramfsFormat, kernelRelease, unreadable } from "../model/boot-files.ts";
-import { peLength } from "../model/pe.ts";
-import { FirnError } from "../model/problem.ts";
+import { flush } from "../btrfs.ts";
+import { enterRoot } from "../chroot.ts";
+import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "../files.ts";
+import { run, runPiped } from "../run.ts";
+import { O, S, isSysError, sys } from "../sys.ts";
+import { initramfsFormat, kernelRelease, unreadable } from "../../model/boot/kernel-image.ts";
+import { peLength } from "../../model/boot/pe.ts";
+import { FirnError } from "../../model/problem.ts";
 
 /** Bytes of a kernel that hold the PE header and the version string. */
 const HEAD = 65_536;

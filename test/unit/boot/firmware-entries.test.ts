@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseBootEntries } from "../../src/model/boot-entries.ts";
+import { parseBootEntries } from "../../../src/model/boot/firmware-entries.ts";
 
 const guid = "5a3f0e9c-6f5e-4c1b-9a51-0c1d2e3f4a5b";
 const shared = (path: string): string => `BootCurrent: 0001

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { initramfsFormat, kernelRelease, unreadable, type Extent } from "../../src/model/boot-files.ts";
+import { initramfsFormat, kernelRelease, unreadable, type Extent } from "../../../src/model/boot/kernel-image.ts";
 
 const bytes = (text: string): number[] => [...Buffer.from(text, "latin1")];
 

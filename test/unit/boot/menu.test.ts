@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bootModules, kernelCommandLine, renderRefindConf, type BootMenu } from "../../src/model/boot-menu.ts";
+import { bootModules, kernelCommandLine, renderRefindConf, type BootMenu } from "../../../src/model/boot/menu.ts";
 
 const menu: BootMenu = {
   slots: 2,

@@ -2,7 +2,7 @@ import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
 import { layout } from "../model/layout.ts";
 import { parseMountinfo } from "../model/mountinfo.ts";
 import { FirnError } from "../model/problem.ts";
-import { findPartitions, mapPartition } from "./block.ts";
+import { findPartitions, mapPartition } from "./disk/map.ts";
 import { exists, readBytes, readText } from "./files.ts";
 import { lockAttaching } from "./lock.ts";
 import { Mount, runDirectory } from "./mounts.ts";

@@ -1,4 +1,4 @@
-import { sizeLine, type DiskLayout } from "../model/disk.ts";
+import { sizeLine, type DiskLayout } from "../model/disk/layout.ts";
 import type { MachineConfig } from "../model/config/machine.ts";
 
 /** The steps of an installation, in their order; each has an executor in apply/install/. */

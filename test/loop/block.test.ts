@@ -17,8 +17,8 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildFirn } from "../../scripts/build.ts";
-import type { Disk, DiskState } from "../../src/model/disk-state.ts";
-import type { DiskLayout, Partition } from "../../src/model/disk.ts";
+import type { Disk, DiskState } from "../../src/model/disk/inspection.ts";
+import type { DiskLayout, Partition } from "../../src/model/disk/layout.ts";
 import type { Problem } from "../../src/model/problem.ts";
 
 const MiB = 2 ** 20;

@@ -1,6 +1,6 @@
 import service from "../../../system/firn.initd";
 import { apk, signingKeys, type ApkTarget } from "../../host/apk/apk.ts";
-import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/block.ts";
+import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/disk/map.ts";
 import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { createSubvolume, flush } from "../../host/btrfs.ts";
 import { enterRoot } from "../../host/chroot.ts";
@@ -16,7 +16,7 @@ import {
   replaceText,
   writeText,
 } from "../../host/files.ts";
-import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/format.ts";
+import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
 import { installedDatabase } from "../../host/generation.ts";
 import type { Mount } from "../../host/mounts.ts";
 import { checkInterrupt } from "../../host/run.ts";
@@ -27,7 +27,7 @@ import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/me
 import { commonsName } from "../../model/commons.ts";
 import type { MachineConfig } from "../../model/config/machine.ts";
 import { exampleFirnToml } from "../../model/config/example.ts";
-import { partitionNamed } from "../../model/disk.ts";
+import { partitionNamed } from "../../model/disk/layout.ts";
 import { renderFstab, renderTemplate } from "../../model/fstab.ts";
 import { renderRecord, type GenerationRecord } from "../../model/generation.ts";
 import type { GenerationId } from "../../model/ids.ts";

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { SIGNATURE_HEAD_BYTES, SIGNATURE_TAIL_BYTES, identifySignature, parseMbr } from "../../src/model/signature.ts";
+import {
+  SIGNATURE_HEAD_BYTES,
+  SIGNATURE_TAIL_BYTES,
+  identifySignature,
+  parseMbr,
+} from "../../../src/model/disk/signature.ts";
 
 const SIZE = 10 * 2 ** 20;
 const MD = [0xfc, 0x4e, 0x2b, 0xa9];

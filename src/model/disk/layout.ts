@@ -1,5 +1,5 @@
-import { approximateSize } from "./config/size.ts";
-import { refuse, type Refusal } from "./problem.ts";
+import { approximateSize } from "../config/size.ts";
+import { refuse, type Refusal } from "../problem.ts";
 
 export const MiB = 2 ** 20;
 const GiB = 2 ** 30;

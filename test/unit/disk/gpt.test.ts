@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { GPT_HEAD_BYTES, crc32, findGpt, parseGpt, partitionTypes } from "../../src/model/gpt.ts";
+import { GPT_HEAD_BYTES, crc32, findGpt, parseGpt, partitionTypes } from "../../../src/model/disk/gpt.ts";
 
 interface Entry {
   name: string;

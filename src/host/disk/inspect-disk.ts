@@ -1,9 +1,14 @@
-import type { Disk, DiskState, DiskUser, PartitionFound } from "../model/disk-state.ts";
-import { parseMountinfo } from "../model/mountinfo.ts";
-import { SIGNATURE_HEAD_BYTES, SIGNATURE_TAIL_BYTES, identifySignature, type Signature } from "../model/signature.ts";
-import { findPartitions } from "./block.ts";
-import { Fd, names, readText, readTextIfAny } from "./files.ts";
-import { O, S, isSysError, sys, type FileStat } from "./sys.ts";
+import type { Disk, DiskState, DiskUser, PartitionFound } from "../../model/disk/inspection.ts";
+import { parseMountinfo } from "../../model/mountinfo.ts";
+import {
+  SIGNATURE_HEAD_BYTES,
+  SIGNATURE_TAIL_BYTES,
+  identifySignature,
+  type Signature,
+} from "../../model/disk/signature.ts";
+import { findPartitions } from "./map.ts";
+import { Fd, names, readText, readTextIfAny } from "../files.ts";
+import { O, S, isSysError, sys, type FileStat } from "../sys.ts";
 import {
   attribute,
   deviceNumber,

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { MiB, guidFrom, fatSectorsPerCluster, minimumEspBytes, partitionPath, planDisk } from "../../src/model/disk.ts";
-import { sgdiskArguments, type DiskLayout, type DiskTarget, type DiskWish } from "../../src/model/disk.ts";
-import { isRefusal, type Refusal } from "../../src/model/problem.ts";
+import {
+  MiB,
+  guidFrom,
+  fatSectorsPerCluster,
+  minimumEspBytes,
+  partitionPath,
+  planDisk,
+} from "../../../src/model/disk/layout.ts";
+import { sgdiskArguments, type DiskLayout, type DiskTarget, type DiskWish } from "../../../src/model/disk/layout.ts";
+import { isRefusal, type Refusal } from "../../../src/model/problem.ts";
 
 const GiB = 1024 * MiB;
 const guids = {

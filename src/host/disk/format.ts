@@ -1,12 +1,12 @@
-import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../model/btrfs-features.ts";
-import { standsAt, uuidAt } from "../model/bytes.ts";
-import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../model/disk.ts";
-import type { DiskGuids, DiskLayout, Partition } from "../model/disk.ts";
-import { FirnError, orThrow } from "../model/problem.ts";
-import { sizeOf } from "./block.ts";
-import { Fd, readBytes } from "./files.ts";
-import { run } from "./run.ts";
-import { O, S, isSysError, sys } from "./sys.ts";
+import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../model/btrfs-features.ts";
+import { standsAt, uuidAt } from "../../model/bytes.ts";
+import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/layout.ts";
+import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";
+import { FirnError, orThrow } from "../../model/problem.ts";
+import { sizeOf } from "./map.ts";
+import { Fd, readBytes } from "../files.ts";
+import { run } from "../run.ts";
+import { O, S, isSysError, sys } from "../sys.ts";
 
 /** Random GUIDs for a disk and its partitions. */
 export function newGuids(): DiskGuids {

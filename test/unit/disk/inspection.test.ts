@@ -7,7 +7,7 @@ import {
   refuseDisk,
   type Disk,
   type DiskUser,
-} from "../../src/model/disk-state.ts";
+} from "../../../src/model/disk/inspection.ts";
 
 const disk: Disk = {
   kind: "disk",

@@ -1,5 +1,5 @@
-import { nearestFew } from "./nearest.ts";
-import { refuse, type Refusal } from "./problem.ts";
+import { nearestFew } from "../nearest.ts";
+import { refuse, type Refusal } from "../problem.ts";
 import type { Signature } from "./signature.ts";
 
 /** Something that uses a disk now. `device` is the disk or one of its partitions. */

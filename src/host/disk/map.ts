@@ -1,11 +1,11 @@
-import type { DiskLayout } from "../model/disk.ts";
-import { findGpt, GPT_HEAD_BYTES, parseGpt } from "../model/gpt.ts";
-import { FirnError } from "../model/problem.ts";
-import { parseMbr } from "../model/signature.ts";
-import { Fd, readBytes } from "./files.ts";
+import type { DiskLayout } from "../../model/disk/layout.ts";
+import { findGpt, GPT_HEAD_BYTES, parseGpt } from "../../model/disk/gpt.ts";
+import { FirnError } from "../../model/problem.ts";
+import { parseMbr } from "../../model/disk/signature.ts";
+import { Fd, readBytes } from "../files.ts";
 import { attribute, devicePath, kernelDevice, kernelPartitions, loopDevice, loopDevices } from "./sysfs.ts";
 import type { LoopDevice } from "./sysfs.ts";
-import { O, S, isSysError, sys, type FileStat } from "./sys.ts";
+import { O, S, isSysError, sys, type FileStat } from "../sys.ts";
 
 /** A partition of a disk or an image, read from its table. */
 export interface TablePartition {

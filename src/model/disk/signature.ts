@@ -1,5 +1,5 @@
-import { SUPERBLOCK, readSuperblock } from "./btrfs-features.ts";
-import { standsAt, textAt, u16, u32 } from "./bytes.ts";
+import { SUPERBLOCK, readSuperblock } from "../btrfs-features.ts";
+import { standsAt, textAt, u16, u32 } from "../bytes.ts";
 
 /** What a disk or partition holds, as far as its magic numbers tell. */
 export interface Signature {

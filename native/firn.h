@@ -12,7 +12,7 @@
 #define FN(name) \
     JSValue name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 
-/* Throws what src/host/sys.ts makes of a failed call: a SysError. */
+/* Throws what src/host/kernel/sys.ts makes of a failed call: a SysError. */
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path);
 
 int32_t arg_int(JSContext *ctx, JSValueConst value);

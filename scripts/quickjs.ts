@@ -74,7 +74,7 @@ export function muslCompiler(): string {
 
 /**
  * QuickJS built in the cache: the folder with `qjsc`, `libquickjs.a` and the headers. The library is built
- * without the std and os modules: src/host/sys.ts has its own port. Throws when the source cannot be had or its SHA-256 differs.
+ * without the std and os modules: src/host/kernel/sys.ts has its own port. Throws when the source cannot be had or its SHA-256 differs.
  */
 export function quickjs(cache: string): string {
   mkdirSync(cache, { recursive: true });

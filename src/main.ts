@@ -1,7 +1,7 @@
 import { run } from "@stricli/core";
 import { application } from "./app.ts";
-import { catchSignals } from "./host/isolate.ts";
-import { rememberProcess } from "./host/lock.ts";
+import { catchSignals } from "./host/kernel/isolate.ts";
+import { rememberProcess } from "./host/kernel/lock.ts";
 import { commandLine, exit, print } from "./host/terminal.ts";
 import { fail } from "./report/finish.ts";
 

@@ -1,5 +1,5 @@
 import { flush } from "../host/btrfs.ts";
-import { checkInterrupt } from "../host/run.ts";
+import { checkInterrupt } from "../host/kernel/run.ts";
 import type { GenerationId, LinkSetId } from "../model/ids.ts";
 import { layout } from "../model/layout.ts";
 import { deleteLinkSet } from "./commit.ts";

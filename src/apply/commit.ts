@@ -1,5 +1,5 @@
 import { flush } from "../host/btrfs.ts";
-import { systemFailure } from "../host/failure.ts";
+import { systemFailure } from "../host/kernel/failure.ts";
 import {
   exists,
   makeDirectories,
@@ -9,7 +9,7 @@ import {
   removeFile,
   rename,
   symlink,
-} from "../host/files.ts";
+} from "../host/kernel/files.ts";
 import { FirnError } from "../model/problem.ts";
 import { parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { currentTarget, layout, slotTarget } from "../model/layout.ts";

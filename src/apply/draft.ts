@@ -10,7 +10,7 @@ import {
   renameNew,
   replaceText,
   writeText,
-} from "../host/files.ts";
+} from "../host/kernel/files.ts";
 import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/generation.ts";
 import { laterThanAll, parseGenerationId, type GenerationId } from "../model/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../model/layout.ts";

@@ -1,8 +1,8 @@
 import { apk } from "../host/apk/apk.ts";
 import { createSubvolume, deleteSubvolume } from "../host/btrfs.ts";
-import type { Chroot } from "../host/chroot.ts";
-import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/files.ts";
-import { run, tryRun } from "../host/run.ts";
+import type { Chroot } from "../host/kernel/chroot.ts";
+import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/kernel/files.ts";
+import { run, tryRun } from "../host/kernel/run.ts";
 import { seedCommons } from "../host/seed.ts";
 import { ask, environment, isTerminal } from "../host/terminal.ts";
 import { switchRelease } from "../model/apk/conf.ts";

@@ -1,8 +1,16 @@
 import { assembleKeys } from "../host/apk/keys.ts";
 import type { ApkTarget } from "../host/apk/apk.ts";
-import { INSIDE } from "../host/chroot.ts";
-import { copyFile, insideRoot, isDirectory, makeDirectories, names, readTextIfAny, writeText } from "../host/files.ts";
-import { scratch } from "../host/mounts.ts";
+import { INSIDE } from "../host/kernel/chroot.ts";
+import {
+  copyFile,
+  insideRoot,
+  isDirectory,
+  makeDirectories,
+  names,
+  readTextIfAny,
+  writeText,
+} from "../host/kernel/files.ts";
+import { scratch } from "../host/kernel/mounts.ts";
 import { activeRepositories, isLocalRepository, repositoryPlace } from "../model/apk/conf.ts";
 import { FirnError } from "../model/problem.ts";
 

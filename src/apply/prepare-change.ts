@@ -1,6 +1,6 @@
 import { predownload, simulate, type ApkTarget, type Simulation } from "../host/apk/apk.ts";
 import { initramfsBytes } from "../host/boot/read-boot-files.ts";
-import { enterRoot } from "../host/chroot.ts";
+import { enterRoot } from "../host/kernel/chroot.ts";
 import { generationRoot } from "../host/generation.ts";
 import { switchRelease } from "../model/apk/conf.ts";
 import { commonsOf } from "../model/fstab.ts";

@@ -1,5 +1,5 @@
 import { flush } from "../host/btrfs.ts";
-import { rename, writeText } from "../host/files.ts";
+import { rename, writeText } from "../host/kernel/files.ts";
 import { renderRecord, type GenerationRecord } from "../model/generation.ts";
 import type { GenerationId } from "../model/ids.ts";
 import { METADATA, RECORD_MODE, layout } from "../model/layout.ts";

@@ -1,5 +1,5 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
-import { readTextIfAny } from "../host/files.ts";
+import { readTextIfAny } from "../host/kernel/files.ts";
 import { generationRoot } from "../host/generation.ts";
 import { templateFromFstab } from "../model/fstab.ts";
 import type { GenerationId } from "../model/ids.ts";

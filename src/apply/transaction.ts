@@ -1,10 +1,10 @@
 import { alpineRelease, checkBootFiles, kernelFlavors } from "../host/boot/read-boot-files.ts";
 import { flush } from "../host/btrfs.ts";
-import { enterRoot, type Chroot } from "../host/chroot.ts";
+import { enterRoot, type Chroot } from "../host/kernel/chroot.ts";
 import { comparePaths, type PathChange } from "../host/compare.ts";
 import { installedDatabase } from "../host/generation.ts";
-import { insideRoot, readTextIfAny, rename, writeText } from "../host/files.ts";
-import { checkInterrupt } from "../host/run.ts";
+import { insideRoot, readTextIfAny, rename, writeText } from "../host/kernel/files.ts";
+import { checkInterrupt } from "../host/kernel/run.ts";
 import { awaitFreed } from "../host/space.ts";
 import type { Volume } from "../host/volume.ts";
 import { packageList, type InstalledPackage } from "../model/apk/database.ts";

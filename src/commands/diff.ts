@@ -3,7 +3,7 @@ import { textDiff } from "../host/diff.ts";
 import { generationRoot, installedText } from "../host/generation.ts";
 import { diffPackages } from "../model/apk/changes.ts";
 import { packageList } from "../model/apk/database.ts";
-import { readTextIfAny } from "../host/files.ts";
+import { readTextIfAny } from "../host/kernel/files.ts";
 import { templateFromFstab } from "../model/fstab.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/selector.ts";

@@ -1,7 +1,7 @@
-import { readTextIfAny } from "../host/files.ts";
+import { readTextIfAny } from "../host/kernel/files.ts";
 import { inspect, volumeUuid } from "../host/inspect.ts";
-import { isolate, privateMounts } from "../host/isolate.ts";
-import { imageIdentity, lockVolume } from "../host/lock.ts";
+import { isolate, privateMounts } from "../host/kernel/isolate.ts";
+import { imageIdentity, lockVolume } from "../host/kernel/lock.ts";
 import { openVolume, remount, type Volume } from "../host/volume.ts";
 import { parseFstab } from "../model/fstab.ts";
 import { ROOT, layout } from "../model/layout.ts";

@@ -2,11 +2,11 @@ import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
 import { parseRecord } from "../model/generation.ts";
 import { DRAFT, draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
-import { parseMountinfo } from "../model/mountinfo.ts";
+import { parseMountinfo } from "../model/kernel/mountinfo.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
-import { Fd, exists, names, readBytes, readText, readTextIfAny } from "./files.ts";
+import { Fd, exists, names, readBytes, readText, readTextIfAny } from "./kernel/files.ts";
 import { spaceOf } from "./space.ts";
-import { isSysError, sys } from "./sys.ts";
+import { isSysError, sys } from "./kernel/sys.ts";
 import type { Volume } from "./volume.ts";
 
 function linkTarget(path: string): string | undefined {

@@ -1,6 +1,6 @@
 import { mappedFiles, type RunningProcess } from "../model/impact.ts";
-import { names, readTextIfAny } from "./files.ts";
-import { isSysError } from "./sys.ts";
+import { names, readTextIfAny } from "./kernel/files.ts";
+import { isSysError } from "./kernel/sys.ts";
 
 /** A file of /proc, or "" when its process has ended meanwhile or hides it. */
 function procText(path: string): string {

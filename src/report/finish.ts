@@ -1,4 +1,4 @@
-import { systemFailure } from "../host/failure.ts";
+import { systemFailure } from "../host/kernel/failure.ts";
 import { exit, print, say } from "../host/terminal.ts";
 import { FirnError, exitCodes, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./report.ts";

@@ -12,9 +12,9 @@ import { addBootEntry } from "../../src/host/boot/firmware.ts";
 import { enableRemovablePath, writeBootLoader } from "../../src/host/boot/esp.ts";
 import { formatEsp, formatRoot, formatSwap, newGuids, writePartitionTable } from "../../src/host/disk/format.ts";
 import { createImage } from "../../src/host/disk/image.ts";
-import { privateMounts } from "../../src/host/isolate.ts";
+import { privateMounts } from "../../src/host/kernel/isolate.ts";
 import { findRefind } from "../../src/host/boot/refind.ts";
-import { sys } from "../../src/host/sys.ts";
+import { sys } from "../../src/host/kernel/sys.ts";
 
 interface Prepare {
   target: string;

@@ -64,7 +64,7 @@ function wrongImports(file: string, text: string): string[] {
     }
     if (!name.endsWith(".ts")) return [`${file}: imports ${name} without .ts`];
     const to = folderOf(target);
-    if (target === "src/host/sys.ts" && folder !== "host")
+    if (target === "src/host/kernel/sys.ts" && folder !== "host")
       return [`${file}: imports sys.ts, which belongs to src/host`];
     if (to === folder || allowed.includes(to)) return [];
     if (typeOnly && typeArrows[folder]?.includes(to)) return [];
@@ -95,10 +95,10 @@ test("the check above refuses each arrow that points the wrong way", () => {
   const refused: readonly (readonly [string, string])[] = [
     ["src/model/ids.ts", 'import { readFileSync } from "node:fs";'],
     ["src/host/run.ts", 'import * as os from "os";'],
-    ["src/main.ts", 'import { sys } from "./host/sys.ts";'],
-    ["src/report/finish.ts", 'import {\n  SysError,\n  sys,\n} from "../host/sys.ts";'],
-    ["src/apply/lock.ts", 'export { sys } from "../host/sys.ts";'],
-    ["src/commands/list.ts", 'const late = import("../host/sys.ts");'],
+    ["src/main.ts", 'import { sys } from "./host/kernel/sys.ts";'],
+    ["src/report/finish.ts", 'import {\n  SysError,\n  sys,\n} from "../host/kernel/sys.ts";'],
+    ["src/apply/lock.ts", 'export { sys } from "../host/kernel/sys.ts";'],
+    ["src/commands/list.ts", 'const late = import("../host/kernel/sys.ts");'],
     ["src/model/config/schema.ts", 'import { inspect } from "../../host/inspect.ts";'],
     ["src/model/ids.ts", 'import type { Report } from "../report/report.ts";'],
     ["src/plan/gc.ts", 'import { lockVolume } from "../apply/lock.ts";'],

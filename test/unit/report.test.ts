@@ -9,7 +9,7 @@ import { recordTerminal } from "../fixtures/terminal.ts";
 const recorded = recordTerminal();
 const { finish, problemOf } = await import("../../src/report/finish.ts");
 const { problemJson, problemText, terminalReport } = await import("../../src/report/report.ts");
-const { SysError } = await import("../../src/host/sys.ts");
+const { SysError } = await import("../../src/host/kernel/sys.ts");
 
 test("an age is one number and its largest unit", () => {
   const table: readonly (readonly [number, string])[] = [

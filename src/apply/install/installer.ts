@@ -3,7 +3,7 @@ import { apk, signingKeys, type ApkTarget } from "../../host/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/disk/map.ts";
 import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { createSubvolume, flush } from "../../host/btrfs.ts";
-import { enterRoot } from "../../host/chroot.ts";
+import { enterRoot } from "../../host/kernel/chroot.ts";
 import { addBootEntry, type BootEntryResult } from "../../host/boot/firmware.ts";
 import { enableRemovablePath, writeBootLoader } from "../../host/boot/esp.ts";
 import {
@@ -15,11 +15,11 @@ import {
   names,
   replaceText,
   writeText,
-} from "../../host/files.ts";
+} from "../../host/kernel/files.ts";
 import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
 import { installedDatabase } from "../../host/generation.ts";
-import type { Mount } from "../../host/mounts.ts";
-import { checkInterrupt } from "../../host/run.ts";
+import type { Mount } from "../../host/kernel/mounts.ts";
+import { checkInterrupt } from "../../host/kernel/run.ts";
 import { seedCommons } from "../../host/seed.ts";
 import { mountTop } from "../../host/volume.ts";
 import { packageList } from "../../model/apk/database.ts";

@@ -8,9 +8,9 @@ import {
   readTextIfAny,
   removeFile,
   writeText,
-} from "../../host/files.ts";
-import { own, randomHex } from "../../host/owner.ts";
-import { run } from "../../host/run.ts";
+} from "../../host/kernel/files.ts";
+import { own, randomHex } from "../../host/kernel/owner.ts";
+import { run } from "../../host/kernel/run.ts";
 import { shadowPassword } from "../../model/config/identity.ts";
 import type { MachineConfig } from "../../model/config/machine.ts";
 import { RUNLEVELS, type Runlevel } from "../../model/config/services.ts";

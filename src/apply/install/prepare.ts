@@ -9,10 +9,10 @@ import {
 } from "../../host/apk/apk.ts";
 import { hostApk, hostArchitecture } from "../../host/apk/bootstrap.ts";
 import { assembleKeys } from "../../host/apk/keys.ts";
-import { makeDirectories } from "../../host/files.ts";
-import { scratch } from "../../host/mounts.ts";
+import { makeDirectories } from "../../host/kernel/files.ts";
+import { scratch } from "../../host/kernel/mounts.ts";
 import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/boot/refind.ts";
-import { requirePrograms } from "../../host/run.ts";
+import { requirePrograms } from "../../host/kernel/run.ts";
 import { repositoryLines, type MachineConfig } from "../../model/config/machine.ts";
 import { nearestFew } from "../../model/nearest.ts";
 import { FirnError, isRefusal, orThrow } from "../../model/problem.ts";

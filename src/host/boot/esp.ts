@@ -1,9 +1,9 @@
 import { FirnError } from "../../model/problem.ts";
-import { Fd, readBytes, writeText } from "../files.ts";
-import { scratch } from "../mounts.ts";
+import { Fd, readBytes, writeText } from "../kernel/files.ts";
+import { scratch } from "../kernel/mounts.ts";
 import type { RefindFiles } from "./refind.ts";
-import { programFailed, run, tryRun, type Finished } from "../run.ts";
-import { O, sys } from "../sys.ts";
+import { programFailed, run, tryRun, type Finished } from "../kernel/run.ts";
+import { O, sys } from "../kernel/sys.ts";
 
 /** Where rEFInd lives, for the firmware's own boot entry. Slashes as mtools takes them. */
 const FIRN = "EFI/firn";

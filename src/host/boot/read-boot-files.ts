@@ -1,8 +1,8 @@
 import { flush } from "../btrfs.ts";
-import { enterRoot } from "../chroot.ts";
-import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "../files.ts";
-import { run, runPiped } from "../run.ts";
-import { O, S, isSysError, sys } from "../sys.ts";
+import { enterRoot } from "../kernel/chroot.ts";
+import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "../kernel/files.ts";
+import { run, runPiped } from "../kernel/run.ts";
+import { O, S, isSysError, sys } from "../kernel/sys.ts";
 import { initramfsFormat, kernelRelease, unreadable } from "../../model/boot/kernel-image.ts";
 import { peLength } from "../../model/boot/pe.ts";
 import { FirnError } from "../../model/problem.ts";

@@ -1,8 +1,8 @@
 import type { Arch } from "../../model/boot/menu.ts";
 import { peMachine, peMachines } from "../../model/boot/pe.ts";
 import { refuse, type Refusal } from "../../model/problem.ts";
-import { Fd, isDirectory, isFile, readBytes } from "../files.ts";
-import { O, sys } from "../sys.ts";
+import { Fd, isDirectory, isFile, readBytes } from "../kernel/files.ts";
+import { O, sys } from "../kernel/sys.ts";
 
 /** rEFInd's parts on this machine, and what they are called on an EFI partition. */
 export interface RefindFiles {

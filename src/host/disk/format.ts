@@ -4,9 +4,9 @@ import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../mode
 import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
 import { sizeOf } from "./map.ts";
-import { Fd, readBytes } from "../files.ts";
-import { run } from "../run.ts";
-import { O, S, isSysError, sys } from "../sys.ts";
+import { Fd, readBytes } from "../kernel/files.ts";
+import { run } from "../kernel/run.ts";
+import { O, S, isSysError, sys } from "../kernel/sys.ts";
 
 /** Random GUIDs for a disk and its partitions. */
 export function newGuids(): DiskGuids {

@@ -1,6 +1,6 @@
 import { refuse, type Refusal } from "../../model/problem.ts";
-import { Fd, exists, isDirectory } from "../files.ts";
-import { O, isSysError, sys } from "../sys.ts";
+import { Fd, exists, isDirectory } from "../kernel/files.ts";
+import { O, isSysError, sys } from "../kernel/sys.ts";
 
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 

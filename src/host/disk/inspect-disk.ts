@@ -1,5 +1,5 @@
 import type { Disk, DiskState, DiskUser, PartitionFound } from "../../model/disk/inspection.ts";
-import { parseMountinfo } from "../../model/mountinfo.ts";
+import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import {
   SIGNATURE_HEAD_BYTES,
   SIGNATURE_TAIL_BYTES,
@@ -7,8 +7,8 @@ import {
   type Signature,
 } from "../../model/disk/signature.ts";
 import { findPartitions } from "./map.ts";
-import { Fd, names, readText, readTextIfAny } from "../files.ts";
-import { O, S, isSysError, sys, type FileStat } from "../sys.ts";
+import { Fd, names, readText, readTextIfAny } from "../kernel/files.ts";
+import { O, S, isSysError, sys, type FileStat } from "../kernel/sys.ts";
 import {
   attribute,
   deviceNumber,

@@ -2,10 +2,10 @@ import type { DiskLayout } from "../../model/disk/layout.ts";
 import { findGpt, GPT_HEAD_BYTES, parseGpt } from "../../model/disk/gpt.ts";
 import { FirnError } from "../../model/problem.ts";
 import { parseMbr } from "../../model/disk/signature.ts";
-import { Fd, readBytes } from "../files.ts";
+import { Fd, readBytes } from "../kernel/files.ts";
 import { attribute, devicePath, kernelDevice, kernelPartitions, loopDevice, loopDevices } from "./sysfs.ts";
 import type { LoopDevice } from "./sysfs.ts";
-import { O, S, isSysError, sys, type FileStat } from "../sys.ts";
+import { O, S, isSysError, sys, type FileStat } from "../kernel/sys.ts";
 
 /** A partition of a disk or an image, read from its table. */
 export interface TablePartition {

@@ -1,5 +1,5 @@
-import { names, readTextIfAny } from "../files.ts";
-import { isSysError, sys } from "../sys.ts";
+import { names, readTextIfAny } from "../kernel/files.ts";
+import { isSysError, sys } from "../kernel/sys.ts";
 
 /** "8:1" from a device number, as linux/kdev_t.h packs it for user space. */
 export function deviceNumber(rdev: number): string {

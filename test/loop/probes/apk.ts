@@ -14,9 +14,9 @@ import {
 } from "../../../src/host/apk/apk.ts";
 import { fetchedApk, type BootstrapWish } from "../../../src/host/apk/bootstrap.ts";
 import { assembleKeys, type KeySources } from "../../../src/host/apk/keys.ts";
-import { privateMounts } from "../../../src/host/isolate.ts";
-import { scratch } from "../../../src/host/mounts.ts";
-import { sys } from "../../../src/host/sys.ts";
+import { privateMounts } from "../../../src/host/kernel/isolate.ts";
+import { scratch } from "../../../src/host/kernel/mounts.ts";
+import { sys } from "../../../src/host/kernel/sys.ts";
 import { FirnError } from "../../../src/model/problem.ts";
 
 export interface Call {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseMountinfo } from "../../src/model/mountinfo.ts";
-import { packageOf } from "../../src/model/programs.ts";
+import { parseMountinfo } from "../../../src/model/kernel/mountinfo.ts";
+import { packageOf } from "../../../src/model/kernel/programs.ts";
 
 test("mounts are read with no, one and many optional fields", () => {
   const text = `22 1 0:20 /snapshots/ID/@ / ro,noatime shared:1 - btrfs /dev/sda2 ro,subvolid=260,subvol=/snapshots/ID/@

@@ -1,5 +1,5 @@
-import { FirnError } from "../model/problem.ts";
-import { packageOf } from "../model/programs.ts";
+import { FirnError } from "../../model/problem.ts";
+import { packageOf } from "../../model/kernel/programs.ts";
 import { O, SIGINT, SIGKILL, SIGTERM, isSysError, sys } from "./sys.ts";
 
 /** How a program is run. All paths in `argv` are seen from inside `chroot`. */

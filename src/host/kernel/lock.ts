@@ -1,4 +1,4 @@
-import { FirnError } from "../model/problem.ts";
+import { FirnError } from "../../model/problem.ts";
 import { Fd, readTextIfAny } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
 import { checkInterrupt } from "./run.ts";

@@ -1,4 +1,4 @@
-import type { Problem } from "../model/problem.ts";
+import type { Problem } from "../../model/problem.ts";
 import { SysError } from "./sys.ts";
 
 /** What a failed system call means to a user; undefined when it was none. */

@@ -1,5 +1,5 @@
 import { CLONE_NEWNS, CLONE_NEWPID, MS, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, isSysError, sys } from "./sys.ts";
-import { FirnError } from "../model/problem.ts";
+import { FirnError } from "../../model/problem.ts";
 
 /** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */
 export function catchSignals(): void {

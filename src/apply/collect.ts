@@ -1,7 +1,7 @@
-import { flush } from "../host/btrfs.ts";
+import { flush } from "../host/volume/btrfs.ts";
 import { checkInterrupt } from "../host/kernel/run.ts";
-import type { GenerationId, LinkSetId } from "../model/ids.ts";
-import { layout } from "../model/layout.ts";
+import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
+import { layout } from "../model/volume/layout.ts";
 import { deleteLinkSet } from "./commit.ts";
 import { deleteGeneration } from "./draft.ts";
 

@@ -1,4 +1,4 @@
-import { flush } from "../host/btrfs.ts";
+import { flush } from "../host/volume/btrfs.ts";
 import { systemFailure } from "../host/kernel/failure.ts";
 import {
   exists,
@@ -11,8 +11,8 @@ import {
   symlink,
 } from "../host/kernel/files.ts";
 import { FirnError } from "../model/problem.ts";
-import { parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
-import { currentTarget, layout, slotTarget } from "../model/layout.ts";
+import { parseLinkSetId, type GenerationId, type LinkSetId } from "../model/volume/ids.ts";
+import { currentTarget, layout, slotTarget } from "../model/volume/layout.ts";
 
 function newLinkSet(top: string): LinkSetId {
   for (;;) {

@@ -1,4 +1,4 @@
-import { createSubvolume, deleteSubvolume, flush, isSubvolume, setReadonly, snapshot } from "../host/btrfs.ts";
+import { createSubvolume, deleteSubvolume, flush, isSubvolume, setReadonly, snapshot } from "../host/volume/btrfs.ts";
 import {
   exists,
   makeDirectories,
@@ -11,9 +11,9 @@ import {
   replaceText,
   writeText,
 } from "../host/kernel/files.ts";
-import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/generation.ts";
-import { laterThanAll, parseGenerationId, type GenerationId } from "../model/ids.ts";
-import { METADATA, RECORD_MODE, ROOT, layout } from "../model/layout.ts";
+import { renderRecord, type GenerationRecord, type InstallProgress } from "../model/volume/generation.ts";
+import { laterThanAll, parseGenerationId, type GenerationId } from "../model/volume/ids.ts";
+import { METADATA, RECORD_MODE, ROOT, layout } from "../model/volume/layout.ts";
 import { FirnError } from "../model/problem.ts";
 
 /** A name that no generation of the volume has, later than all of them. */

@@ -1,12 +1,12 @@
 import { predownload, simulate, type ApkTarget, type Simulation } from "../host/apk/apk.ts";
 import { initramfsBytes } from "../host/boot/read-boot-files.ts";
 import { enterRoot } from "../host/kernel/chroot.ts";
-import { generationRoot } from "../host/generation.ts";
+import { generationRoot } from "../host/volume/roots.ts";
 import { switchRelease } from "../model/apk/conf.ts";
-import { commonsOf } from "../model/fstab.ts";
-import type { GenerationId } from "../model/ids.ts";
+import { commonsOf } from "../model/volume/fstab.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError } from "../model/problem.ts";
-import type { VolumeState } from "../model/state.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 import { apkArguments, type Change } from "../plan/change.ts";
 import { insideApk, packageSources, repositoriesFile, type PackageSources, type PackageWish } from "./packages.ts";
 

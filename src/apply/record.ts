@@ -1,8 +1,8 @@
-import { flush } from "../host/btrfs.ts";
+import { flush } from "../host/volume/btrfs.ts";
 import { rename, writeText } from "../host/kernel/files.ts";
-import { renderRecord, type GenerationRecord } from "../model/generation.ts";
-import type { GenerationId } from "../model/ids.ts";
-import { METADATA, RECORD_MODE, layout } from "../model/layout.ts";
+import { renderRecord, type GenerationRecord } from "../model/volume/generation.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
+import { METADATA, RECORD_MODE, layout } from "../model/volume/layout.ts";
 
 /** Replaces a generation's generation.json; on disk when it returns. */
 export function writeRecord(top: string, id: GenerationId, record: GenerationRecord): void {

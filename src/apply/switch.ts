@@ -1,9 +1,9 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
-import { generationRoot } from "../host/generation.ts";
-import { templateFromFstab } from "../model/fstab.ts";
-import type { GenerationId } from "../model/ids.ts";
-import type { VolumeState } from "../model/state.ts";
+import { generationRoot } from "../host/volume/roots.ts";
+import { templateFromFstab } from "../model/volume/fstab.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
 import { commit } from "./commit.ts";
 import { replaceTemplate } from "./transaction.ts";

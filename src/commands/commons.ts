@@ -1,12 +1,12 @@
-import { deleteSubvolume, flush } from "../host/btrfs.ts";
-import { mountedSubvolumes } from "../host/inspect.ts";
+import { deleteSubvolume, flush } from "../host/volume/btrfs.ts";
+import { mountedSubvolumes } from "../host/volume/inspect-volume.ts";
 import { ask, isTerminal } from "../host/terminal.ts";
-import { commonsName, validateCommons } from "../model/commons.ts";
-import { commonsOf } from "../model/fstab.ts";
-import { layout } from "../model/layout.ts";
+import { commonsName, validateCommons } from "../model/volume/commons.ts";
+import { commonsOf } from "../model/volume/fstab.ts";
+import { layout } from "../model/volume/layout.ts";
 import { nearest } from "../model/nearest.ts";
 import { FirnError } from "../model/problem.ts";
-import type { VolumeState } from "../model/state.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 import { table, type Result } from "../report/result.ts";
 import { change, type ChangeFlags } from "./change.ts";
 import { reading, writing, type ReadFlags, type WriteFlags } from "./session.ts";

@@ -1,12 +1,12 @@
-import { comparePaths } from "../host/compare.ts";
-import { textDiff } from "../host/diff.ts";
-import { generationRoot, installedText } from "../host/generation.ts";
+import { comparePaths } from "../host/volume/compare-trees.ts";
+import { textDiff } from "../host/volume/text-diff.ts";
+import { generationRoot, installedText } from "../host/volume/roots.ts";
 import { diffPackages } from "../model/apk/changes.ts";
 import { packageList } from "../model/apk/database.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
-import { templateFromFstab } from "../model/fstab.ts";
+import { templateFromFstab } from "../model/volume/fstab.ts";
 import { orThrow } from "../model/problem.ts";
-import { select } from "../model/selector.ts";
+import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session.ts";

@@ -2,7 +2,7 @@ import { collect } from "../apply/collect.ts";
 import { retentionWish } from "../model/config/firn.ts";
 import { parseSpace, type Space } from "../model/config/size.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
-import { select } from "../model/selector.ts";
+import { select } from "../model/volume/selector.ts";
 import { planGc } from "../plan/gc.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";

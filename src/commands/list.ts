@@ -1,5 +1,5 @@
-import type { GenerationId } from "../model/ids.ts";
-import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
+import { createdAt, type Generation, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import { approximateSize } from "../model/config/size.ts";
 import { table, type Result } from "../report/result.ts";

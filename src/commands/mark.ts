@@ -1,9 +1,9 @@
 import { writeRecord } from "../apply/record.ts";
-import type { GenerationRecord } from "../model/generation.ts";
-import type { GenerationId } from "../model/ids.ts";
+import type { GenerationRecord } from "../model/volume/generation.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
-import { select } from "../model/selector.ts";
-import type { VolumeState } from "../model/state.ts";
+import { select } from "../model/volume/selector.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";
 

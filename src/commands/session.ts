@@ -1,14 +1,14 @@
 import { readTextIfAny } from "../host/kernel/files.ts";
-import { inspect, volumeUuid } from "../host/inspect.ts";
+import { inspect, volumeUuid } from "../host/volume/inspect-volume.ts";
 import { isolate, privateMounts } from "../host/kernel/isolate.ts";
 import { imageIdentity, lockVolume } from "../host/kernel/lock.ts";
-import { openVolume, remount, type Volume } from "../host/volume.ts";
-import { parseFstab } from "../model/fstab.ts";
-import { ROOT, layout } from "../model/layout.ts";
+import { openVolume, remount, type Volume } from "../host/volume/open-volume.ts";
+import { parseFstab } from "../model/volume/fstab.ts";
+import { ROOT, layout } from "../model/volume/layout.ts";
 import type { FirnConfig } from "../model/config/firn.ts";
 import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
 import { FirnError } from "../model/problem.ts";
-import type { VolumeState } from "../model/state.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 import { terminalReport, type Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
 

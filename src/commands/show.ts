@@ -1,6 +1,6 @@
 import { approximateSize } from "../model/config/size.ts";
 import { orThrow } from "../model/problem.ts";
-import { select } from "../model/selector.ts";
+import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { generationData, marks } from "./list.ts";

@@ -1,11 +1,11 @@
-import { installedText } from "../host/generation.ts";
+import { installedText } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/processes.ts";
 import { diffPackages } from "../model/apk/changes.ts";
 import { packageList } from "../model/apk/database.ts";
 import { approximateSize } from "../model/config/size.ts";
 import { changedFiles, impactOf, type Impact } from "../model/impact.ts";
-import type { GenerationId } from "../model/ids.ts";
-import { createdAt, type VolumeState } from "../model/state.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
+import { createdAt, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { danglingSlots, generationData } from "./list.ts";

@@ -1,7 +1,7 @@
 import { switchDefault } from "../apply/switch.ts";
-import type { GenerationId } from "../model/ids.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
 import { orThrow } from "../model/problem.ts";
-import { select } from "../model/selector.ts";
+import { select } from "../model/volume/selector.ts";
 import { planSwitch } from "../plan/switch.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";

@@ -1,9 +1,9 @@
-import type { GenerationId, LinkSetId } from "../model/ids.ts";
+import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { mustKeep } from "../model/retention.ts";
+import { mustKeep } from "../model/volume/retention.ts";
 import { approximateSize } from "../model/config/size.ts";
-import { rotate, slotsToFill } from "../model/slots.ts";
-import type { VolumeState } from "../model/state.ts";
+import { rotate, slotsToFill } from "../model/volume/slots.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 
 /** What is done to the draft. */
 export type Change =

@@ -1,7 +1,7 @@
-import type { GenerationId, LinkSetId } from "../model/ids.ts";
+import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { mustKeep, retain, type MustKeep, type Retention } from "../model/retention.ts";
-import type { VolumeState } from "../model/state.ts";
+import { mustKeep, retain, type MustKeep, type Retention } from "../model/volume/retention.ts";
+import type { VolumeState } from "../model/volume/state.ts";
 
 export interface GcPlan {
   generations: readonly GenerationId[];

@@ -1,7 +1,7 @@
-import type { GenerationId } from "../model/ids.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { rotate, slotsToFill } from "../model/slots.ts";
-import { previous, type VolumeState } from "../model/state.ts";
+import { rotate, slotsToFill } from "../model/volume/slots.ts";
+import { previous, type VolumeState } from "../model/volume/state.ts";
 
 export interface SwitchStep {
   kind: "commit";

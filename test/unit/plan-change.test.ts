@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { mustKeep } from "../../src/model/retention.ts";
+import { mustKeep } from "../../src/model/volume/retention.ts";
 import { isRefusal } from "../../src/model/problem.ts";
 import {
   GENERATION_OVERHEAD,

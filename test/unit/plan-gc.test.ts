@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isRefusal } from "../../src/model/problem.ts";
-import { mustKeep, type Retention } from "../../src/model/retention.ts";
+import { mustKeep, type Retention } from "../../src/model/volume/retention.ts";
 import { planGc } from "../../src/plan/gc.ts";
 import { DAY, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../fixtures/state.ts";
 

@@ -1,4 +1,4 @@
-import { flush } from "../btrfs.ts";
+import { flush } from "../volume/btrfs.ts";
 import { enterRoot } from "../kernel/chroot.ts";
 import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "../kernel/files.ts";
 import { run, runPiped } from "../kernel/run.ts";

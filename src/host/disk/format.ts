@@ -1,4 +1,4 @@
-import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../model/btrfs-features.ts";
+import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../model/volume/superblock.ts";
 import { standsAt, uuidAt } from "../../model/bytes.ts";
 import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/layout.ts";
 import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";

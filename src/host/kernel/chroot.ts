@@ -1,4 +1,4 @@
-import { layout } from "../../model/layout.ts";
+import { layout } from "../../model/volume/layout.ts";
 import { exists, insideRoot, isDirectory, isFile, makeDirectories, readTextIfAny, writeText } from "./files.ts";
 import { Mount, MountStack, runDirectory } from "./mounts.ts";
 import { MS } from "./sys.ts";

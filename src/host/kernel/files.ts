@@ -1,5 +1,5 @@
 import { FirnError } from "../../model/problem.ts";
-import { mintId } from "../../model/ids.ts";
+import { mintId } from "../../model/volume/ids.ts";
 import { O, RENAME_NOREPLACE, S, isSysError, sys, type FileStat } from "./sys.ts";
 
 /** An open file descriptor, closed when its scope ends. */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { list, parseDocument, text, textOrNumber, whole, type Camel } from "./document.ts";
 import type { ConfigResult } from "./result.ts";
-import type { Retention } from "../retention.ts";
+import type { Retention } from "../volume/retention.ts";
 import { parseDays, parseSpace, spaceIn, type Space } from "./size.ts";
 import { parsePath, parseRepository } from "./system.ts";
 

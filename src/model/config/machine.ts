@@ -1,4 +1,4 @@
-import { validateCommons, type CommonsPath } from "../commons.ts";
+import { validateCommons, type CommonsPath } from "../volume/commons.ts";
 import { parseDocument } from "./document.ts";
 import type { Keymap } from "./identity.ts";
 import type { Interface } from "./network.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseCommonsPath } from "../commons.ts";
+import { parseCommonsPath } from "../volume/commons.ts";
 import { list, text, textOrNumber, through, whole, type Camel } from "./document.ts";
 import {
   parseFullName,

@@ -1,4 +1,4 @@
-import { SUPERBLOCK, readSuperblock } from "../btrfs-features.ts";
+import { SUPERBLOCK, readSuperblock } from "../volume/superblock.ts";
 import { standsAt, textAt, u16, u32 } from "../bytes.ts";
 
 /** What a disk or partition holds, as far as its magic numbers tell. */

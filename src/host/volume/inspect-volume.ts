@@ -1,13 +1,20 @@
-import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
-import { parseRecord } from "../model/generation.ts";
-import { DRAFT, draftId, parseGenerationId, parseLinkSetId, type GenerationId, type LinkSetId } from "../model/ids.ts";
-import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../model/layout.ts";
-import { parseMountinfo } from "../model/kernel/mountinfo.ts";
-import { createdAt, type Generation, type VolumeState } from "../model/state.ts";
-import { Fd, exists, names, readBytes, readText, readTextIfAny } from "./kernel/files.ts";
+import { SUPERBLOCK, readSuperblock } from "../../model/volume/superblock.ts";
+import { parseRecord } from "../../model/volume/generation.ts";
+import {
+  DRAFT,
+  draftId,
+  parseGenerationId,
+  parseLinkSetId,
+  type GenerationId,
+  type LinkSetId,
+} from "../../model/volume/ids.ts";
+import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
+import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
+import { createdAt, type Generation, type VolumeState } from "../../model/volume/state.ts";
+import { Fd, exists, names, readBytes, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
-import { isSysError, sys } from "./kernel/sys.ts";
-import type { Volume } from "./volume.ts";
+import { isSysError, sys } from "../kernel/sys.ts";
+import type { Volume } from "./open-volume.ts";
 
 function linkTarget(path: string): string | undefined {
   try {

@@ -1,6 +1,6 @@
 import { generationOfSubvolume, layout } from "./layout.ts";
-import { appendLine } from "./lines.ts";
-import { unescape } from "./kernel/mountinfo.ts";
+import { appendLine } from "../lines.ts";
+import { unescape } from "../kernel/mountinfo.ts";
 
 /** The word in the template that stands for `/snapshots/<id>`. */
 export const PLACEHOLDER = "CURRENT_SNAPSHOTS_PATH";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { rotate, slotsToFill } from "../../src/model/slots.ts";
-import { createdAt, lastKnownGood, previous } from "../../src/model/state.ts";
-import { currentTarget, generationOfSubvolume, slotTarget, targetName } from "../../src/model/layout.ts";
-import { parseLinkSetId, type GenerationId } from "../../src/model/ids.ts";
-import { parseRecord, renderRecord } from "../../src/model/generation.ts";
-import { generation, id, volume } from "../fixtures/state.ts";
+import { rotate, slotsToFill } from "../../../src/model/volume/slots.ts";
+import { createdAt, lastKnownGood, previous } from "../../../src/model/volume/state.ts";
+import { currentTarget, generationOfSubvolume, slotTarget, targetName } from "../../../src/model/volume/layout.ts";
+import { parseLinkSetId, type GenerationId } from "../../../src/model/volume/ids.ts";
+import { parseRecord, renderRecord } from "../../../src/model/volume/generation.ts";
+import { generation, id, volume } from "../../fixtures/state.ts";
 
 const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(id) as [
   GenerationId,

@@ -1,5 +1,5 @@
-import { Fd, isDirectory, names } from "./kernel/files.ts";
-import { isSysError, sys, type SubvolumeInfo } from "./kernel/sys.ts";
+import { Fd, isDirectory, names } from "../kernel/files.ts";
+import { isSysError, sys, type SubvolumeInfo } from "../kernel/sys.ts";
 
 /** Inode number of every subvolume's own directory (BTRFS_FIRST_FREE_OBJECTID). */
 const SUBVOLUME_INODE = 256;

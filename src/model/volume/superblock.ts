@@ -1,5 +1,5 @@
-import { standsAt, textAt, u16, u32, u64, uuidAt } from "./bytes.ts";
-import { refuse, type Refusal } from "./problem.ts";
+import { standsAt, textAt, u16, u32, u64, uuidAt } from "../bytes.ts";
+import { refuse, type Refusal } from "../problem.ts";
 
 /**
  * What ROOT may be, stated here and nowhere else. Two readers must agree on it: the kernel, and rEFInd's btrfs driver, which

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../src/model/btrfs-features.ts";
+import {
+  SUPERBLOCK,
+  checkSuperblock,
+  mkfsBtrfsArguments,
+  readSuperblock,
+} from "../../../src/model/volume/superblock.ts";
 
 /** What mkfs.btrfs 6.2 sets by itself: mixed backrefs, big metadata, extended references, skinny metadata, no holes. */
 const USUAL = 0x361n;

@@ -1,6 +1,6 @@
 import type { GenerationId } from "./ids.ts";
-import { nearest } from "./nearest.ts";
-import { refuse, type Refusal } from "./problem.ts";
+import { nearest } from "../nearest.ts";
+import { refuse, type Refusal } from "../problem.ts";
 import { previous, type VolumeState } from "./state.ts";
 
 /**

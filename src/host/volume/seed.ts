@@ -1,6 +1,6 @@
-import { FirnError } from "../model/problem.ts";
-import { copyFile, isDirectoryMode, isSymlinkMode } from "./kernel/files.ts";
-import { S, sys, type FileStat } from "./kernel/sys.ts";
+import { FirnError } from "../../model/problem.ts";
+import { copyFile, isDirectoryMode, isSymlinkMode } from "../kernel/files.ts";
+import { S, sys, type FileStat } from "../kernel/sys.ts";
 
 function copyOwner(from: string, to: string): void {
   const stat = sys.stat(from, false);

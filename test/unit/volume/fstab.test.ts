@@ -12,7 +12,7 @@ import {
   rootGeneration,
   templateFromFstab,
   type TemplateWish,
-} from "../../src/model/fstab.ts";
+} from "../../../src/model/volume/fstab.ts";
 
 const wish: TemplateWish = {
   rootUuid: "R-U",

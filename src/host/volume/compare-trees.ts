@@ -1,6 +1,6 @@
 import { changedPaths, subvolumeInfo } from "./btrfs.ts";
-import { Fd, isDirectoryMode, isSymlinkMode } from "./kernel/files.ts";
-import { O, S, sys, type FileStat } from "./kernel/sys.ts";
+import { Fd, isDirectoryMode, isSymlinkMode } from "../kernel/files.ts";
+import { O, S, sys, type FileStat } from "../kernel/sys.ts";
 
 export type PathChange = { path: string; kind: "added" | "removed" | "changed" };
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { select } from "../../src/model/selector.ts";
-import { anyVolume, generation, id, problemIn, volume } from "../fixtures/state.ts";
+import { select } from "../../../src/model/volume/selector.ts";
+import { anyVolume, generation, id, problemIn, volume } from "../../fixtures/state.ts";
 
 const old = "20210411212549sdBXyLxg";
 const middle = "20210412080000qwrXAJBz";

@@ -9,7 +9,7 @@ import {
   parseCommonsPath,
   validateCommons,
   type CommonsPath,
-} from "../../src/model/commons.ts";
+} from "../../../src/model/volume/commons.ts";
 
 function path(text: string): CommonsPath {
   const parsed = parseCommonsPath(text);

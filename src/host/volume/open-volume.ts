@@ -1,12 +1,12 @@
-import { SUPERBLOCK, readSuperblock } from "../model/btrfs-features.ts";
-import { layout } from "../model/layout.ts";
-import { parseMountinfo } from "../model/kernel/mountinfo.ts";
-import { FirnError } from "../model/problem.ts";
-import { findPartitions, mapPartition } from "./disk/map.ts";
-import { exists, readBytes, readText } from "./kernel/files.ts";
-import { lockAttaching } from "./kernel/lock.ts";
-import { Mount, runDirectory } from "./kernel/mounts.ts";
-import { S, MS, isSysError, sys } from "./kernel/sys.ts";
+import { SUPERBLOCK, readSuperblock } from "../../model/volume/superblock.ts";
+import { layout } from "../../model/volume/layout.ts";
+import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
+import { FirnError } from "../../model/problem.ts";
+import { findPartitions, mapPartition } from "../disk/map.ts";
+import { exists, readBytes, readText } from "../kernel/files.ts";
+import { lockAttaching } from "../kernel/lock.ts";
+import { Mount, runDirectory } from "../kernel/mounts.ts";
+import { S, MS, isSysError, sys } from "../kernel/sys.ts";
 
 /** A mounted volume: its top level at `path`, in this process's namespace only. */
 export interface Volume extends Disposable {

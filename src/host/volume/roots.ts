@@ -1,6 +1,6 @@
-import type { GenerationId } from "../model/ids.ts";
-import { ROOT, layout } from "../model/layout.ts";
-import { insideRoot, readTextIfAny } from "./kernel/files.ts";
+import type { GenerationId } from "../../model/volume/ids.ts";
+import { ROOT, layout } from "../../model/volume/layout.ts";
+import { insideRoot, readTextIfAny } from "../kernel/files.ts";
 
 /** The root of a generation, seen through the volume's top level. */
 export function generationRoot(top: string, id: GenerationId): string {

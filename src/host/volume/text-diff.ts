@@ -1,7 +1,7 @@
-import { isFile } from "./kernel/files.ts";
-import { programFailed, tryRun } from "./kernel/run.ts";
-import { scratch } from "./kernel/mounts.ts";
-import { sys } from "./kernel/sys.ts";
+import { isFile } from "../kernel/files.ts";
+import { programFailed, tryRun } from "../kernel/run.ts";
+import { scratch } from "../kernel/mounts.ts";
+import { sys } from "../kernel/sys.ts";
 
 /** Bytes. Beyond it a file under /etc is no text that a person compares. */
 const LONGEST = 1 << 20;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { retain, type Retention } from "../../src/model/retention.ts";
-import { lastKnownGood } from "../../src/model/state.ts";
-import type { VolumeState } from "../../src/model/state.ts";
-import { DAY, MiB, anyVolume, generation, idAt, volume } from "../fixtures/state.ts";
+import { retain, type Retention } from "../../../src/model/volume/retention.ts";
+import { lastKnownGood } from "../../../src/model/volume/state.ts";
+import type { VolumeState } from "../../../src/model/volume/state.ts";
+import { DAY, MiB, anyVolume, generation, idAt, volume } from "../../fixtures/state.ts";
 
 const now = 1000 * DAY;
 const nothing: Retention = { keepCount: 0, keepAge: 0, minimumFree: 0 };

@@ -1,6 +1,6 @@
-import type { VolumeState } from "../model/state.ts";
-import { Fd } from "./kernel/files.ts";
-import { sys } from "./kernel/sys.ts";
+import type { VolumeState } from "../../model/volume/state.ts";
+import { Fd } from "../kernel/files.ts";
+import { sys } from "../kernel/sys.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */
 const DATA = 1;

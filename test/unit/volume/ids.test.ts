@@ -9,8 +9,8 @@ import {
   parseGenerationId,
   parseLinkSetId,
   timeOfId,
-} from "../../src/model/ids.ts";
-import { id } from "../fixtures/state.ts";
+} from "../../../src/model/volume/ids.ts";
+import { id } from "../../fixtures/state.ts";
 
 const second = 1000;
 const anyTime = fc.integer({ min: 0, max: Date.UTC(9000, 0) });

@@ -1,11 +1,11 @@
-import { apk } from "../host/apk/apk.ts";
+import { apk } from "../host/packages/apk/apk.ts";
 import { createSubvolume, deleteSubvolume } from "../host/volume/btrfs.ts";
 import type { Chroot } from "../host/kernel/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/kernel/files.ts";
 import { run, tryRun } from "../host/kernel/run.ts";
 import { seedCommons } from "../host/volume/seed.ts";
 import { ask, environment, isTerminal } from "../host/terminal.ts";
-import { switchRelease } from "../model/apk/conf.ts";
+import { switchRelease } from "../model/packages/conf.ts";
 import { addCommons, removeCommons } from "../model/volume/fstab.ts";
 import { DRAFT } from "../model/volume/ids.ts";
 import { layout } from "../model/volume/layout.ts";

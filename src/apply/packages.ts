@@ -1,5 +1,5 @@
-import { assembleKeys } from "../host/apk/keys.ts";
-import type { ApkTarget } from "../host/apk/apk.ts";
+import { assembleKeys } from "../host/packages/apk/keys.ts";
+import type { ApkTarget } from "../host/packages/apk/apk.ts";
 import { INSIDE } from "../host/kernel/chroot.ts";
 import {
   copyFile,
@@ -11,7 +11,7 @@ import {
   writeText,
 } from "../host/kernel/files.ts";
 import { scratch } from "../host/kernel/mounts.ts";
-import { activeRepositories, isLocalRepository, repositoryPlace } from "../model/apk/conf.ts";
+import { activeRepositories, isLocalRepository, repositoryPlace } from "../model/packages/conf.ts";
 import { FirnError } from "../model/problem.ts";
 
 export interface PackageWish {

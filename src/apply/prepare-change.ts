@@ -1,8 +1,8 @@
-import { predownload, simulate, type ApkTarget, type Simulation } from "../host/apk/apk.ts";
+import { predownload, simulate, type ApkTarget, type Simulation } from "../host/packages/apk/apk.ts";
 import { initramfsBytes } from "../host/boot/read-boot-files.ts";
 import { enterRoot } from "../host/kernel/chroot.ts";
 import { generationRoot } from "../host/volume/roots.ts";
-import { switchRelease } from "../model/apk/conf.ts";
+import { switchRelease } from "../model/packages/conf.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError } from "../model/problem.ts";

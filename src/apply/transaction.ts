@@ -7,8 +7,8 @@ import { insideRoot, readTextIfAny, rename, writeText } from "../host/kernel/fil
 import { checkInterrupt } from "../host/kernel/run.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import type { Volume } from "../host/volume/open-volume.ts";
-import { packageList, type InstalledPackage } from "../model/apk/database.ts";
-import { diffPackages } from "../model/apk/changes.ts";
+import { packageList, type InstalledPackage } from "../model/packages/database.ts";
+import { diffPackages } from "../model/packages/changes.ts";
 import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../model/volume/fstab.ts";
 import type { GenerationRecord } from "../model/volume/generation.ts";
 import type { GenerationId } from "../model/volume/ids.ts";

@@ -1,8 +1,8 @@
 import { comparePaths } from "../host/volume/compare-trees.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
 import { generationRoot, installedText } from "../host/volume/roots.ts";
-import { diffPackages } from "../model/apk/changes.ts";
-import { packageList } from "../model/apk/database.ts";
+import { diffPackages } from "../model/packages/changes.ts";
+import { packageList } from "../model/packages/database.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
 import { templateFromFstab } from "../model/volume/fstab.ts";
 import { orThrow } from "../model/problem.ts";

@@ -8,7 +8,7 @@ import { createImage, filledUp, removeImage } from "../host/disk/image.ts";
 import { isolate } from "../host/kernel/isolate.ts";
 import { memoryBytes } from "../host/kernel/memory.ts";
 import { ask, isTerminal, workingDirectory } from "../host/terminal.ts";
-import { normaliseRepository } from "../model/apk/conf.ts";
+import { normaliseRepository } from "../model/packages/conf.ts";
 import { mergeFlags, type MachineFlags } from "../model/config/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/config/machine.ts";
 import { approximateSize } from "../model/config/size.ts";

@@ -1,9 +1,9 @@
 import { installedText } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/processes.ts";
-import { diffPackages } from "../model/apk/changes.ts";
-import { packageList } from "../model/apk/database.ts";
+import { diffPackages } from "../model/packages/changes.ts";
+import { packageList } from "../model/packages/database.ts";
 import { approximateSize } from "../model/config/size.ts";
-import { changedFiles, impactOf, type Impact } from "../model/impact.ts";
+import { changedFiles, impactOf, type Impact } from "../model/packages/impact.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";

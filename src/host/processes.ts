@@ -1,4 +1,4 @@
-import { mappedFiles, type RunningProcess } from "../model/impact.ts";
+import { mappedFiles, type RunningProcess } from "../model/packages/impact.ts";
 import { names, readTextIfAny } from "./kernel/files.ts";
 import { isSysError } from "./kernel/sys.ts";
 

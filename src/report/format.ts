@@ -1,4 +1,4 @@
-import type { PackageChange } from "../model/apk/changes.ts";
+import type { PackageChange } from "../model/packages/changes.ts";
 
 const UNITS = [
   ["d", 86_400_000],

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { compareVersions } from "../../src/model/apk/version.ts";
+import { compareVersions } from "../../src/model/packages/version.ts";
 
 const packages = join(dirname(fileURLToPath(import.meta.url)), "../../../shared/alpine/v3.19.1/x86_64");
 const skip = !existsSync(packages) && "needs the real packages in ../shared/alpine";

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildFirn } from "../../scripts/build.ts";
-import type { PackageChange } from "../../src/model/apk/changes.ts";
+import type { PackageChange } from "../../src/model/packages/changes.ts";
 import type { exitCodes, Problem } from "../../src/model/problem.ts";
 import type { Call } from "./probes/apk.ts";
 

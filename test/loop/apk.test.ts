@@ -16,8 +16,8 @@ import { after, before, test } from "node:test";
 import { createKey } from "../../scripts/apk/sign.ts";
 import { buildPackage } from "../../scripts/apk/package.ts";
 import { writeIndex } from "../../scripts/apk/index.ts";
-import { diffPackages, type PackageChange } from "../../src/model/apk/changes.ts";
-import { filesOf, packageList } from "../../src/model/apk/database.ts";
+import { diffPackages, type PackageChange } from "../../src/model/packages/changes.ts";
+import { filesOf, packageList } from "../../src/model/packages/database.ts";
 import {
   bootstrap,
   call,

@@ -18,7 +18,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PackageChange } from "../../src/model/apk/changes.ts";
+import type { PackageChange } from "../../src/model/packages/changes.ts";
 import { exitCodes, type Problem, type ProblemCode } from "../../src/model/problem.ts";
 import { firn, firnBinary, type Ran } from "../firn.ts";
 import { alpineMirror } from "../fixtures/fixtures.ts";

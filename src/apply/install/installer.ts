@@ -1,5 +1,5 @@
 import service from "../../../system/firn.initd";
-import { apk, signingKeys, type ApkTarget } from "../../host/apk/apk.ts";
+import { apk, signingKeys, type ApkTarget } from "../../host/packages/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/disk/map.ts";
 import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { createSubvolume, flush } from "../../host/volume/btrfs.ts";
@@ -22,7 +22,7 @@ import type { Mount } from "../../host/kernel/mounts.ts";
 import { checkInterrupt } from "../../host/kernel/run.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
-import { packageList } from "../../model/apk/database.ts";
+import { packageList } from "../../model/packages/database.ts";
 import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/menu.ts";
 import { commonsName } from "../../model/volume/commons.ts";
 import type { MachineConfig } from "../../model/config/machine.ts";

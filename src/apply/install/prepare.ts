@@ -6,9 +6,9 @@ import {
   packageNames,
   simulate,
   type ApkTarget,
-} from "../../host/apk/apk.ts";
-import { hostApk, hostArchitecture } from "../../host/apk/bootstrap.ts";
-import { assembleKeys } from "../../host/apk/keys.ts";
+} from "../../host/packages/apk/apk.ts";
+import { hostApk, hostArchitecture } from "../../host/packages/apk/bootstrap.ts";
+import { assembleKeys } from "../../host/packages/apk/keys.ts";
 import { makeDirectories } from "../../host/kernel/files.ts";
 import { scratch } from "../../host/kernel/mounts.ts";
 import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/boot/refind.ts";

@@ -1,4 +1,4 @@
-import { changeKinds, type PackageChange } from "../apk/changes.ts";
+import { changeKinds, type PackageChange } from "../packages/changes.ts";
 
 /** `generation.json`: what firn adds to a generation. Every field is optional to read. */
 export interface GenerationRecord {

@@ -11,9 +11,9 @@ import {
   verifyRepositories,
   type ApkTarget,
   type ApkTool,
-} from "../../../src/host/apk/apk.ts";
-import { fetchedApk, type BootstrapWish } from "../../../src/host/apk/bootstrap.ts";
-import { assembleKeys, type KeySources } from "../../../src/host/apk/keys.ts";
+} from "../../../src/host/packages/apk/apk.ts";
+import { fetchedApk, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
+import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/keys.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";
 import { scratch } from "../../../src/host/kernel/mounts.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";

@@ -11,7 +11,7 @@ import {
   renderRepositories,
   repositoryPlace,
   switchRelease,
-} from "../../src/model/apk/conf.ts";
+} from "../../../src/model/packages/conf.ts";
 
 const text = `#/media/cdrom/apks
 https://dl-cdn.alpinelinux.org/alpine/v3.19/main

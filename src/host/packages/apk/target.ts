@@ -1,11 +1,11 @@
-import { repositoryPlace } from "../../model/apk/conf.ts";
-import { apkTrouble, type ApkTrouble } from "../../model/apk/trouble.ts";
-import { packageList } from "../../model/apk/database.ts";
-import { FirnError } from "../../model/problem.ts";
-import { isSysError, sys } from "../kernel/sys.ts";
-import { insideRoot, makeDirectories, names, newName, readTextIfAny } from "../kernel/files.ts";
-import { scratch } from "../kernel/mounts.ts";
-import { programFailed, tryRun, type Finished } from "../kernel/run.ts";
+import { repositoryPlace } from "../../../model/packages/conf.ts";
+import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
+import { packageList } from "../../../model/packages/database.ts";
+import { FirnError } from "../../../model/problem.ts";
+import { isSysError, sys } from "../../kernel/sys.ts";
+import { insideRoot, makeDirectories, names, newName, readTextIfAny } from "../../kernel/files.ts";
+import { scratch } from "../../kernel/mounts.ts";
+import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
 import { proxySettings } from "./download.ts";
 

@@ -1,10 +1,10 @@
-import { isLocalRepository, repositoryPlace } from "../../model/apk/conf.ts";
-import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } from "../../model/apk/index.ts";
-import { compareVersions } from "../../model/apk/version.ts";
-import { FirnError } from "../../model/problem.ts";
-import { copyFile, isFile, makeDirectories, names, removeTree } from "../kernel/files.ts";
-import { run, tryRun } from "../kernel/run.ts";
-import { sys } from "../kernel/sys.ts";
+import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
+import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } from "../../../model/packages/index.ts";
+import { compareVersions } from "../../../model/packages/version.ts";
+import { FirnError } from "../../../model/problem.ts";
+import { copyFile, isFile, makeDirectories, names, removeTree } from "../../kernel/files.ts";
+import { run, tryRun } from "../../kernel/run.ts";
+import { sys } from "../../kernel/sys.ts";
 import { download } from "./download.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyIndex, verifyPackage } from "./verify.ts";

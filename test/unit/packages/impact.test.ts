@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { changedFiles, impactOf, mappedFiles, serviceOf, type RunningProcess } from "../../src/model/impact.ts";
+import {
+  changedFiles,
+  impactOf,
+  mappedFiles,
+  serviceOf,
+  type RunningProcess,
+} from "../../../src/model/packages/impact.ts";
 
 const init: RunningProcess = { pid: 1, parent: 0, name: "init", files: ["/bin/busybox", "/lib/ld-musl-x86_64.so.1"] };
 const sshd: RunningProcess = { pid: 40, parent: 1, name: "sshd", files: ["/usr/sbin/sshd", "/lib/libcrypto.so.3"] };

@@ -1,9 +1,9 @@
-import { isLocalRepository, repositoryPlace } from "../../model/apk/conf.ts";
-import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../model/apk/index.ts";
-import { FirnError } from "../../model/problem.ts";
-import { exists, insideRoot, isFile, makeDirectories, names, newName, removeFile } from "../kernel/files.ts";
-import { scratch } from "../kernel/mounts.ts";
-import { run } from "../kernel/run.ts";
+import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
+import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../../model/packages/index.ts";
+import { FirnError } from "../../../model/problem.ts";
+import { exists, insideRoot, isFile, makeDirectories, names, newName, removeFile } from "../../kernel/files.ts";
+import { scratch } from "../../kernel/mounts.ts";
+import { run } from "../../kernel/run.ts";
 import {
   architectureOf,
   cacheUsable,

@@ -1,8 +1,8 @@
-import { checksumHex, type IndexRecord } from "../../model/apk/index.ts";
-import { FirnError } from "../../model/problem.ts";
-import { Fd, isFile, names, readBytes } from "../kernel/files.ts";
-import { run, tryRun } from "../kernel/run.ts";
-import { O, sys } from "../kernel/sys.ts";
+import { checksumHex, type IndexRecord } from "../../../model/packages/index.ts";
+import { FirnError } from "../../../model/problem.ts";
+import { Fd, isFile, names, readBytes } from "../../kernel/files.ts";
+import { run, tryRun } from "../../kernel/run.ts";
+import { O, sys } from "../../kernel/sys.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** A signature or control member is far smaller: signatures have 1 KiB, the largest control members (scripts) some 100 KiB. */

@@ -1,10 +1,10 @@
-import legacyX86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub";
-import olderX86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-5261cecb.rsa.pub";
-import olderArm from "../../../system/keys/alpine-devel@lists.alpinelinux.org-58199dcc.rsa.pub";
-import x86 from "../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
-import arm from "../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
-import { FirnError } from "../../model/problem.ts";
-import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../kernel/files.ts";
+import legacyX86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub";
+import olderX86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-5261cecb.rsa.pub";
+import olderArm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-58199dcc.rsa.pub";
+import x86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
+import arm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
+import { FirnError } from "../../../model/problem.ts";
+import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../../kernel/files.ts";
 
 /** Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer to. */
 const shipped: Readonly<Record<string, string>> = {

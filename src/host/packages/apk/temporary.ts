@@ -1,5 +1,5 @@
-import { newName, removeTree } from "../kernel/files.ts";
-import { sys } from "../kernel/sys.ts";
+import { newName, removeTree } from "../../kernel/files.ts";
+import { sys } from "../../kernel/sys.ts";
 
 /** A folder for root alone with a name that nobody can guess, deleted when its scope ends. */
 export interface TemporaryFolder extends Disposable {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { diffPackages } from "../../src/model/apk/changes.ts";
-import { filesOf, packageList } from "../../src/model/apk/database.ts";
-import { cacheFile, checksumHex, dependencyName, parseIndex, recordsNamed } from "../../src/model/apk/index.ts";
-import { compareVersions } from "../../src/model/apk/version.ts";
+import { diffPackages } from "../../../src/model/packages/changes.ts";
+import { filesOf, packageList } from "../../../src/model/packages/database.ts";
+import { cacheFile, checksumHex, dependencyName, parseIndex, recordsNamed } from "../../../src/model/packages/index.ts";
+import { compareVersions } from "../../../src/model/packages/version.ts";
 
 const database = `C:Q1mcpyM8ftLHlvmaMjdLoBo6zq/Fo=
 P:alpine-base

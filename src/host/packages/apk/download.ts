@@ -1,7 +1,7 @@
-import { FirnError } from "../../model/problem.ts";
-import { isFile } from "../kernel/files.ts";
-import { tryRun, type Finished } from "../kernel/run.ts";
-import { sys } from "../kernel/sys.ts";
+import { FirnError } from "../../../model/problem.ts";
+import { isFile } from "../../kernel/files.ts";
+import { tryRun, type Finished } from "../../kernel/run.ts";
+import { sys } from "../../kernel/sys.ts";
 
 /** Seconds without a byte after which a mirror counts as unreachable. */
 const PATIENCE = "30";

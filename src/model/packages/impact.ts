@@ -1,4 +1,4 @@
-import { filesOf } from "./apk/database.ts";
+import { filesOf } from "./database.ts";
 
 /** A running process and the files it has mapped, its program included. */
 export interface RunningProcess {

@@ -4,7 +4,7 @@ import type { Chroot } from "../host/kernel/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/kernel/files.ts";
 import { run, tryRun } from "../host/kernel/run.ts";
 import { seedCommons } from "../host/volume/seed.ts";
-import { ask, environment, isTerminal } from "../host/terminal.ts";
+import { ask, environment, isTerminal } from "../host/machine/terminal.ts";
 import { switchRelease } from "../model/packages/conf.ts";
 import { addCommons, removeCommons } from "../model/volume/fstab.ts";
 import { DRAFT } from "../model/volume/ids.ts";

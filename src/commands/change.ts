@@ -4,7 +4,7 @@ import type { PackageWish } from "../apply/packages.ts";
 import { prepareChange, type PreparedChange } from "../apply/prepare-change.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
 import { awaitFreed } from "../host/volume/space.ts";
-import { environment, workingDirectory } from "../host/terminal.ts";
+import { environment, workingDirectory } from "../host/machine/terminal.ts";
 import { normaliseRepository, parseRelease } from "../model/packages/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
 import { approximateSize } from "../model/config/size.ts";

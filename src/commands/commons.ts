@@ -1,6 +1,6 @@
 import { deleteSubvolume, flush } from "../host/volume/btrfs.ts";
 import { mountedSubvolumes } from "../host/volume/inspect-volume.ts";
-import { ask, isTerminal } from "../host/terminal.ts";
+import { ask, isTerminal } from "../host/machine/terminal.ts";
 import { commonsName, validateCommons } from "../model/volume/commons.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { layout } from "../model/volume/layout.ts";

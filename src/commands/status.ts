@@ -1,5 +1,5 @@
 import { installedText } from "../host/volume/roots.ts";
-import { openrcServices, runningProcesses } from "../host/processes.ts";
+import { openrcServices, runningProcesses } from "../host/machine/processes.ts";
 import { diffPackages } from "../model/packages/changes.ts";
 import { packageList } from "../model/packages/database.ts";
 import { approximateSize } from "../model/config/size.ts";

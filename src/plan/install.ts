@@ -1,5 +1,5 @@
 import { sizeLine, type DiskLayout } from "../model/disk/layout.ts";
-import type { MachineConfig } from "../model/config/machine.ts";
+import type { MachineConfig } from "../model/machine/machine.ts";
 
 /** The steps of an installation, in their order; each has an executor in apply/install/. */
 export const installSteps = [

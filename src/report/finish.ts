@@ -1,5 +1,5 @@
 import { systemFailure } from "../host/kernel/failure.ts";
-import { exit, print, say } from "../host/terminal.ts";
+import { exit, print, say } from "../host/machine/terminal.ts";
 import { FirnError, exitCodes, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./report.ts";
 import type { Result } from "./result.ts";

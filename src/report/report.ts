@@ -1,5 +1,5 @@
 import type { Problem } from "../model/problem.ts";
-import { say } from "../host/terminal.ts";
+import { say } from "../host/machine/terminal.ts";
 
 /** Where talk goes while work is done. stdout is kept for the answer. */
 export interface Report {

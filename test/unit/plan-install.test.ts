@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { completeMachine, type PartialMachine } from "../../src/model/config/machine.ts";
+import { completeMachine, type PartialMachine } from "../../src/model/machine/machine.ts";
 import { planDisk, type DiskLayout } from "../../src/model/disk/layout.ts";
 import { describeInstallStep, installSteps, minimumRoot, packageSets } from "../../src/plan/install.ts";
 import { MiB, granted } from "../fixtures/state.ts";

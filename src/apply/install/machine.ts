@@ -11,9 +11,9 @@ import {
 } from "../../host/kernel/files.ts";
 import { own, randomHex } from "../../host/kernel/owner.ts";
 import { run } from "../../host/kernel/run.ts";
-import { shadowPassword } from "../../model/config/identity.ts";
-import type { MachineConfig } from "../../model/config/machine.ts";
-import { RUNLEVELS, type Runlevel } from "../../model/config/services.ts";
+import { shadowPassword } from "../../model/machine/identity.ts";
+import type { MachineConfig } from "../../model/machine/machine.ts";
+import { RUNLEVELS, type Runlevel } from "../../model/machine/services.ts";
 import {
   accountOf,
   renderHosts,
@@ -23,7 +23,7 @@ import {
   withPassword,
   withSerialLogin,
   withSetting,
-} from "../../model/machine-files.ts";
+} from "../../model/machine/machine-files.ts";
 import { FirnError } from "../../model/problem.ts";
 
 /** The files of a root under construction, edited from outside its chroot; its programs run inside. */

@@ -3,7 +3,7 @@ import { list, parseDocument, text, textOrNumber, whole, type Camel } from "./do
 import type { ConfigResult } from "./result.ts";
 import type { Retention } from "../volume/retention.ts";
 import { parseDays, parseSpace, spaceIn, type Space } from "./size.ts";
-import { parsePath, parseRepository } from "./system.ts";
+import { parsePath, parseRepository } from "../machine/system.ts";
 
 /** /etc/firn/firn.toml of an installed system, complete. */
 export interface FirnConfig {

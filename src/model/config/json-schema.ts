@@ -1,6 +1,6 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { firnSchema } from "./firn.ts";
-import { machineSchema } from "./schema.ts";
+import { machineSchema } from "../machine/schema.ts";
 
 /**
  * The JSON schema (draft 7) of machine.toml, or of firn.toml, as a plain value. It is made from the schema that parses, so the two

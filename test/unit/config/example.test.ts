@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "smol-toml";
-import { knownKeys } from "../../src/model/config/document.ts";
-import { exampleFirnToml, exampleToml } from "../../src/model/config/example.ts";
-import { defaultFirnConfig, firnSchema, parseFirnToml } from "../../src/model/config/firn.ts";
-import { mergeFlags } from "../../src/model/config/flags.ts";
-import { jsonSchema } from "../../src/model/config/json-schema.ts";
-import { parseMachineToml } from "../../src/model/config/machine.ts";
-import { machineSchema } from "../../src/model/config/schema.ts";
+import { knownKeys } from "../../../src/model/config/document.ts";
+import { exampleFirnToml, exampleToml } from "../../../src/model/config/example.ts";
+import { defaultFirnConfig, firnSchema, parseFirnToml } from "../../../src/model/config/firn.ts";
+import { mergeFlags } from "../../../src/model/machine/flags.ts";
+import { jsonSchema } from "../../../src/model/config/json-schema.ts";
+import { parseMachineToml } from "../../../src/model/machine/machine.ts";
+import { machineSchema } from "../../../src/model/machine/schema.ts";
 
 /** The example with every commented key in force; where a key is then there twice, the commented one stands. */
 function uncommented(toml: string): string {

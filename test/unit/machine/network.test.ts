@@ -10,7 +10,7 @@ import {
   parseInterfaceFlag,
   parseInterfaceName,
   parseIp,
-} from "../../src/model/config/network.ts";
+} from "../../../src/model/machine/network.ts";
 
 test("an address is one exactly when Node’s net says so", () => {
   const pieces = fc.string({

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseCommonsPath } from "../volume/commons.ts";
-import { list, text, textOrNumber, through, whole, type Camel } from "./document.ts";
+import { list, text, textOrNumber, through, whole, type Camel } from "../config/document.ts";
 import {
   parseFullName,
   parseGroupName,
@@ -12,9 +12,9 @@ import {
   parseUserName,
 } from "./identity.ts";
 import { makeInterface, parseCidr, parseDomain, parseInterfaceName, parseIp } from "./network.ts";
-import { bad, good, type Parsed } from "./result.ts";
+import { bad, good, type Parsed } from "../config/result.ts";
 import { parseService } from "./services.ts";
-import { formatSize, parseSize } from "./size.ts";
+import { formatSize, parseSize } from "../config/size.ts";
 import { parseSshKey } from "./ssh-key.ts";
 import {
   parseCmdline,

@@ -11,10 +11,10 @@ import {
   parseTimezone,
   parseUserName,
   shadowPassword,
-} from "../../src/model/config/identity.ts";
-import type { Parsed } from "../../src/model/config/result.ts";
-import { parseService, parseServiceFlag, serviceChange } from "../../src/model/config/services.ts";
-import { decodeBase64, parseSshKey } from "../../src/model/config/ssh-key.ts";
+} from "../../../src/model/machine/identity.ts";
+import type { Parsed } from "../../../src/model/config/result.ts";
+import { parseService, parseServiceFlag, serviceChange } from "../../../src/model/machine/services.ts";
+import { decodeBase64, parseSshKey } from "../../../src/model/machine/ssh-key.ts";
 import {
   packageName,
   parseCmdline,
@@ -25,7 +25,7 @@ import {
   parseRelease,
   parseRepository,
   parseSerial,
-} from "../../src/model/config/system.ts";
+} from "../../../src/model/machine/system.ts";
 
 /** "message hint" of a refusal, or undefined. */
 function complaint(parsed: Parsed<unknown>): string | undefined {

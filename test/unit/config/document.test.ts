@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { defaultFirnConfig, parseFirnToml, retentionWish } from "../../src/model/config/firn.ts";
-import { parseMachineToml } from "../../src/model/config/machine.ts";
-import { isRefusal } from "../../src/model/problem.ts";
+import { defaultFirnConfig, parseFirnToml, retentionWish } from "../../../src/model/config/firn.ts";
+import { parseMachineToml } from "../../../src/model/machine/machine.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
 
 /** [TOML, code, message, hint] */
 type Row = readonly [string, string, string, string?];

@@ -1,5 +1,5 @@
-import { checkInterrupt } from "./kernel/run.ts";
-import { isSysError, sys } from "./kernel/sys.ts";
+import { checkInterrupt } from "../kernel/run.ts";
+import { isSysError, sys } from "../kernel/sys.ts";
 
 const STDIN = 0;
 const STDOUT = 1;

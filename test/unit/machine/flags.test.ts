@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mergeFlags, type MachineFlags } from "../../src/model/config/flags.ts";
-import { parseMachineToml, repositoryLines, type MachineConfig } from "../../src/model/config/machine.ts";
+import { mergeFlags, type MachineFlags } from "../../../src/model/machine/flags.ts";
+import { parseMachineToml, repositoryLines, type MachineConfig } from "../../../src/model/machine/machine.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7XVgXmM2jsfH4nrM92MTPCPaO/QXxtggsPIcMROuGx";
 

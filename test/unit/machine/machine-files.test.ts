@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { completeMachine, type MachineConfig, type PartialMachine } from "../../src/model/config/machine.ts";
+import { completeMachine, type MachineConfig, type PartialMachine } from "../../../src/model/machine/machine.ts";
 import {
   accountOf,
   renderHosts,
@@ -12,8 +12,8 @@ import {
   withPassword,
   withSerialLogin,
   withSetting,
-} from "../../src/model/machine-files.ts";
-import { packageSets } from "../../src/plan/install.ts";
+} from "../../../src/model/machine/machine-files.ts";
+import { packageSets } from "../../../src/plan/install.ts";
 
 type Network = MachineConfig["network"];
 const network = (interfaces: Network["interfaces"], rest: Partial<Network> = {}): Network => ({

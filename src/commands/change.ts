@@ -7,7 +7,7 @@ import { awaitFreed } from "../host/volume/space.ts";
 import { environment, workingDirectory } from "../host/machine/terminal.ts";
 import { normaliseRepository, parseRelease } from "../model/packages/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";

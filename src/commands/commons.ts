@@ -4,7 +4,7 @@ import { ask, isTerminal } from "../host/machine/terminal.ts";
 import { commonsName, validateCommons } from "../model/volume/commons.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { layout } from "../model/volume/layout.ts";
-import { nearest } from "../model/nearest.ts";
+import { nearest } from "../model/text/nearest.ts";
 import { FirnError } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import { table, type Result } from "../report/result.ts";

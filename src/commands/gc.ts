@@ -1,6 +1,6 @@
 import { collect } from "../apply/collect.ts";
 import { retentionWish } from "../model/config/firn.ts";
-import { parseSpace, type Space } from "../model/config/size.ts";
+import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { planGc } from "../plan/gc.ts";

@@ -11,7 +11,7 @@ import { ask, isTerminal, workingDirectory } from "../host/machine/terminal.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
 import { mergeFlags, type MachineFlags } from "../model/machine/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/machine/machine.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
 import { planDisk, type DiskTarget } from "../model/disk/layout.ts";
 import { FirnError, orThrow } from "../model/problem.ts";

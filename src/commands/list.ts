@@ -1,7 +1,7 @@
 import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { table, type Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session.ts";
 

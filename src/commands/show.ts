@@ -1,4 +1,4 @@
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";

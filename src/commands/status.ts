@@ -2,7 +2,7 @@ import { installedText } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/machine/processes.ts";
 import { diffPackages } from "../model/packages/changes.ts";
 import { packageList } from "../model/packages/database.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { changedFiles, impactOf, type Impact } from "../model/packages/impact.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type VolumeState } from "../model/volume/state.ts";

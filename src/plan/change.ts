@@ -1,7 +1,7 @@
 import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
 import { mustKeep } from "../model/volume/retention.ts";
-import { approximateSize } from "../model/config/size.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 

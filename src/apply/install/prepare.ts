@@ -14,7 +14,7 @@ import { scratch } from "../../host/kernel/mounts.ts";
 import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/boot/refind.ts";
 import { requirePrograms } from "../../host/kernel/run.ts";
 import { repositoryLines, type MachineConfig } from "../../model/machine/machine.ts";
-import { nearestFew } from "../../model/nearest.ts";
+import { nearestFew } from "../../model/text/nearest.ts";
 import { FirnError, isRefusal, orThrow } from "../../model/problem.ts";
 import { minimumRoot, packageSets, type PackageSets } from "../../plan/install.ts";
 

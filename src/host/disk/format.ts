@@ -1,5 +1,5 @@
 import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../model/volume/superblock.ts";
-import { standsAt, uuidAt } from "../../model/bytes.ts";
+import { standsAt, uuidAt } from "../../model/text/bytes.ts";
 import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/layout.ts";
 import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";

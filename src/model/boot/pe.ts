@@ -1,4 +1,4 @@
-import { standsAt, u16, u32 } from "../bytes.ts";
+import { standsAt, u16, u32 } from "../text/bytes.ts";
 
 /** Machines of PE headers (Microsoft's PE format): what firmware of that architecture can start. */
 export const peMachines = { x86_64: 0x8664, aarch64: 0xaa64 } as const;

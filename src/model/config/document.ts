@@ -1,7 +1,7 @@
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { nearest } from "../nearest.ts";
-import { problemAt, quoted, refuseConfig, type ConfigProblem, type ConfigResult, type Parsed } from "./result.ts";
+import { nearest } from "../text/nearest.ts";
+import { problemAt, quoted, refuseConfig, type ConfigProblem, type ConfigResult, type Parsed } from "../text/parsed.ts";
 
 /** Between message and hint where valibot has room for one text only. */
 const HINT = "\n";

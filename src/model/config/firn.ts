@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { list, parseDocument, text, textOrNumber, whole, type Camel } from "./document.ts";
-import type { ConfigResult } from "./result.ts";
+import type { ConfigResult } from "../text/parsed.ts";
 import type { Retention } from "../volume/retention.ts";
-import { parseDays, parseSpace, spaceIn, type Space } from "./size.ts";
+import { parseDays, parseSpace, spaceIn, type Space } from "../text/size.ts";
 import { parsePath, parseRepository } from "../machine/system.ts";
 
 /** /etc/firn/firn.toml of an installed system, complete. */

@@ -1,4 +1,4 @@
-import { guidAt, standsAt, u32, u64, wideTextAt } from "../bytes.ts";
+import { guidAt, standsAt, u32, u64, wideTextAt } from "../text/bytes.ts";
 
 /** One entry of a partition table. GUIDs in lower case. */
 export interface GptPartition {

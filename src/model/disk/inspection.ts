@@ -1,4 +1,4 @@
-import { nearestFew } from "../nearest.ts";
+import { nearestFew } from "../text/nearest.ts";
 import { refuse, type Refusal } from "../problem.ts";
 import type { Signature } from "./signature.ts";
 

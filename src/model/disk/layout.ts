@@ -1,4 +1,4 @@
-import { approximateSize } from "../config/size.ts";
+import { approximateSize } from "../text/size.ts";
 import { refuse, type Refusal } from "../problem.ts";
 
 export const MiB = 2 ** 20;

@@ -1,5 +1,5 @@
 import { SUPERBLOCK, readSuperblock } from "../volume/superblock.ts";
-import { standsAt, textAt, u16, u32 } from "../bytes.ts";
+import { standsAt, textAt, u16, u32 } from "../text/bytes.ts";
 
 /** What a disk or partition holds, as far as its magic numbers tell. */
 export interface Signature {

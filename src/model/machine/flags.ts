@@ -1,7 +1,7 @@
 import { checkDocument } from "../config/document.ts";
 import { completeMachine, contradictions, type MachineConfig, type PartialMachine } from "./machine.ts";
 import { parseInterfaceFlag } from "./network.ts";
-import { problemAt, refuseConfig, type ConfigProblem, type ConfigResult } from "../config/result.ts";
+import { problemAt, refuseConfig, type ConfigProblem, type ConfigResult } from "../text/parsed.ts";
 import { machineSchema } from "./schema.ts";
 import { parseServiceFlag, RUNLEVELS } from "./services.ts";
 

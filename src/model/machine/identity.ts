@@ -1,4 +1,4 @@
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /**
  * A host name as Alpine's setup-hostname takes it (lower-case letters, digits, `.` and `-`), with the label rules of

@@ -1,6 +1,6 @@
 import type { MachineConfig } from "./machine.ts";
 import type { Runlevel } from "./services.ts";
-import { appendLine } from "../lines.ts";
+import { appendLine } from "../text/lines.ts";
 
 /** /etc/network/interfaces, as setup-interfaces writes it: loopback, then each interface. */
 export function renderInterfaces({ interfaces }: MachineConfig["network"]): string {

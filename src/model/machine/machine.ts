@@ -2,7 +2,7 @@ import { validateCommons, type CommonsPath } from "../volume/commons.ts";
 import { parseDocument } from "../config/document.ts";
 import type { Keymap } from "./identity.ts";
 import type { Interface } from "./network.ts";
-import { problemAt, type ConfigProblem, type ConfigResult } from "../config/result.ts";
+import { problemAt, type ConfigProblem, type ConfigResult } from "../text/parsed.ts";
 import { machineSchema, type PartialMachine } from "./schema.ts";
 import { RUNLEVELS, serviceChange, type Runlevel, type ServiceChange } from "./services.ts";
 import type { Serial } from "./system.ts";

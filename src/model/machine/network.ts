@@ -1,4 +1,4 @@
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /** Four decimal bytes without leading zeros, as a 32-bit number; undefined for anything else. */
 function ipv4Value(text: string): bigint | undefined {

@@ -12,9 +12,9 @@ import {
   parseUserName,
 } from "./identity.ts";
 import { makeInterface, parseCidr, parseDomain, parseInterfaceName, parseIp } from "./network.ts";
-import { bad, good, type Parsed } from "../config/result.ts";
+import { bad, good, type Parsed } from "../text/parsed.ts";
 import { parseService } from "./services.ts";
-import { formatSize, parseSize } from "../config/size.ts";
+import { formatSize, parseSize } from "../text/size.ts";
 import { parseSshKey } from "./ssh-key.ts";
 import {
   parseCmdline,

@@ -1,5 +1,5 @@
-import { nearest } from "../nearest.ts";
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { nearest } from "../text/nearest.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /** OpenRC's runlevels of an Alpine system, in the order in which they are entered. */
 export const RUNLEVELS = ["sysinit", "boot", "default", "shutdown"] as const;

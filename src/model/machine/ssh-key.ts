@@ -1,4 +1,4 @@
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /** Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates). */
 const KEY_TYPES = [

@@ -1,5 +1,5 @@
-import { nearest } from "../nearest.ts";
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { nearest } from "../text/nearest.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /** apk's package version: digits, letter, suffixes, commit hash, revision (apk-tools `version.c`). */
 const VERSION = String.raw`\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(?:~[0-9a-f]+)?(?:-r\d+)?`;

@@ -1,4 +1,4 @@
-import { bad, good, quoted, type Parsed } from "../config/result.ts";
+import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
 
 /** An absolute, normalised path that may be shared by all generations. Minted by `parseCommonsPath` alone. */
 export type CommonsPath = string & { readonly __brand: "CommonsPath" };

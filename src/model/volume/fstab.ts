@@ -1,5 +1,5 @@
 import { generationOfSubvolume, layout } from "./layout.ts";
-import { appendLine } from "../lines.ts";
+import { appendLine } from "../text/lines.ts";
 import { unescape } from "../kernel/mountinfo.ts";
 
 /** The word in the template that stands for `/snapshots/<id>`. */

@@ -1,5 +1,5 @@
 import type { GenerationId } from "./ids.ts";
-import { nearest } from "../nearest.ts";
+import { nearest } from "../text/nearest.ts";
 import { refuse, type Refusal } from "../problem.ts";
 import { previous, type VolumeState } from "./state.ts";
 

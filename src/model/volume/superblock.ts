@@ -1,4 +1,4 @@
-import { standsAt, textAt, u16, u32, u64, uuidAt } from "../bytes.ts";
+import { standsAt, textAt, u16, u32, u64, uuidAt } from "../text/bytes.ts";
 import { refuse, type Refusal } from "../problem.ts";
 
 /**

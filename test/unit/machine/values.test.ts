@@ -12,7 +12,7 @@ import {
   parseUserName,
   shadowPassword,
 } from "../../../src/model/machine/identity.ts";
-import type { Parsed } from "../../../src/model/config/result.ts";
+import type { Parsed } from "../../../src/model/text/parsed.ts";
 import { parseService, parseServiceFlag, serviceChange } from "../../../src/model/machine/services.ts";
 import { decodeBase64, parseSshKey } from "../../../src/model/machine/ssh-key.ts";
 import {

@@ -3,7 +3,7 @@ import type { PackageChange } from "../../../model/packages/changes.ts";
 import { packageList } from "../../../model/packages/database.ts";
 import { parseChanges, parseStep } from "../../../model/packages/output.ts";
 import type { ApkTrouble } from "../../../model/packages/trouble.ts";
-import { nearestFew } from "../../../model/nearest.ts";
+import { nearestFew } from "../../../model/text/nearest.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { exists, isFile } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";

@@ -1,4 +1,4 @@
-import { bad, good, quoted, type Parsed } from "./result.ts";
+import { bad, good, quoted, type Parsed } from "./parsed.ts";
 
 /** Powers of 1024, as mkfs.btrfs, sgdisk and truncate read these letters. */
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40, P: 2 ** 50 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { distance, nearest, nearestFew } from "../../src/model/nearest.ts";
+import { distance, nearest, nearestFew } from "../../../src/model/text/nearest.ts";
 
 const KEYS = ["slots", "size", "esp-size", "swap-size", "compression", "commons"];
 

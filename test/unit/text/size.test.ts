@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatSize, parseDays, parseSize, parseSpace, spaceIn } from "../../src/model/config/size.ts";
+import { formatSize, parseDays, parseSize, parseSpace, spaceIn } from "../../../src/model/text/size.ts";
 
 test("sizes are read as mkfs reads them, in 1024s", () => {
   const table: [string, number][] = [

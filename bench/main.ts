@@ -7,7 +7,7 @@ import { copyFileSync, mkdirSync, mkdtempSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { firnBinary } from "../test/firn.ts";
+import { firnBinary } from "../test/kit/firn.ts";
 import { compileTools } from "./stopwatch.ts";
 import type { Bench } from "./volume.ts";
 

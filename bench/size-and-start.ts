@@ -1,6 +1,6 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { baseImage, machineFlags } from "../test/image.ts";
+import { baseImage, machineFlags } from "../test/kit/image.ts";
 import { installed, interleave, median, must, printTable, ratio, row, type Series, type Subject } from "./measure.ts";
 import { time, trace, type Trace } from "./stopwatch.ts";
 import { bootedFirn, bootedVolume, type Bench } from "./volume.ts";

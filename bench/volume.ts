@@ -1,7 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { baseImage } from "../test/image.ts";
+import { baseImage } from "../test/kit/image.ts";
 import { must } from "./measure.ts";
 import { limit, time, type Timed, type Tools } from "./stopwatch.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { firnBinary } from "../firn.ts";
+import { firnBinary } from "../kit/firn.ts";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
-import { PASSWORD_HASH } from "../image.ts";
+import { PASSWORD_HASH } from "../kit/image.ts";
 import * as disk from "./harness/disk.ts";
 import { buildLiveSystem } from "./harness/live.ts";
 import { type Machine, type MachineDisk, startMachine } from "./harness/machine.ts";

@@ -1,0 +1,50 @@
+/** firn under strace: what it called, and what happens when a call fails or is its last. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { firnBinary, type Ran } from "./firn.ts";
+
+export interface Call {
+  pid: string;
+  name: string;
+  /** Arguments and result as strace prints them; descriptors with their paths. */
+  text: string;
+}
+
+export interface Traced extends Ran {
+  calls: Call[];
+}
+
+/**
+ * Runs firn under strace. `calls` is a list for `-e trace=`; `inject` as in strace's manual. The calls of firn's worker, which does all
+ * the work in namespaces of its own, are those of the second process.
+ */
+export async function traced(args: readonly string[], calls: string, inject?: string): Promise<Traced> {
+  const folder = mkdtempSync(join(tmpdir(), "firn-trace-"));
+  const file = join(folder, "trace");
+  const fault = inject === undefined ? [] : ["-e", `inject=${inject}`];
+  const options = ["-f", "-y", "-s", "300", "-o", file, "-e", `trace=${calls}`, ...fault];
+  try {
+    const binary = await firnBinary();
+    const ran = spawnSync("strace", [...options, binary, ...args], { encoding: "utf8", input: "", maxBuffer: 1 << 28 });
+    assert.equal(ran.error, undefined);
+    const found = readFileSync(file, "utf8").matchAll(/^(\d+) +(\w+)\((.*)$/gm);
+    return {
+      status: ran.status ?? 128,
+      stdout: ran.stdout,
+      stderr: ran.stderr,
+      calls: [...found].map(([, pid = "", name = "", text = ""]) => ({ pid, name, text })),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The calls of firn's worker, which mounted the volume. */
+export function workersOwn({ calls }: Traced): Call[] {
+  const worker = calls.find(({ name, text }) => name === "mount" && text.includes('"/run/firn/volume"'))?.pid;
+  assert.ok(worker !== undefined, "no process mounted the volume");
+  return calls.filter(({ pid }) => pid === worker);
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { fixtures } from "../../fixtures/fixtures.ts";
+import { World, assertReleased, assertWhole, mounted, on, refused, skip } from "../../kit/volume-world.ts";
+
+const kernel = "/boot/vmlinuz-virt";
+const initramfs = "/boot/initramfs-virt";
+
+/** Extents as filefrag tells them: their flags, and whether they cover the file. */
+function layoutOf(image: string, path: string): { holes: boolean; flags: string; sum: string; inode: number } {
+  return mounted(image, (top) => {
+    const file = `${top}/current/0/@${path}`;
+    const text = execFileSync("filefrag", ["-v", "-b1", file], { encoding: "utf8" });
+    const extents = [...text.matchAll(/^ *\d+: +(\d+)\.\. *(\d+):.*?(\d+)\.\. *(\d+): +(\d+):(.*)$/gm)];
+    const size = Number(/is (\d+) \(/.exec(text)?.[1]);
+    let end = 0;
+    let holes = false;
+    for (const [, from, to] of extents) {
+      holes ||= Number(from) !== end;
+      end = Number(to) + 1;
+    }
+    return {
+      holes: holes || end < size,
+      flags: extents.map((extent) => extent[6]).join(" "),
+      sum: execFileSync("sha256sum", [file], { encoding: "utf8" }).slice(0, 64),
+      inode: statSync(file).ino,
+    };
+  });
+}
+
+describe("boot files of a draft are checked before it can boot", { skip }, () => {
+  let world: World;
+  let image = "";
+  let slots: string[] = [];
+  before(async () => {
+    world = new World();
+    const { v1, keysDir } = await fixtures();
+    image = await world.image();
+    await on(image, "add", "-X", v1, "--keys-dir", keysDir, "btrfs-progs");
+    slots = assertWhole(image).slots;
+  });
+  after(() => world[Symbol.dispose]());
+
+  for (const [what, script, message] of [
+    ["a kernel that is gone", `rm ${kernel}`, /no \/boot\/vmlinuz-virt/],
+    ["an empty kernel", `: > ${kernel}`, /vmlinuz-virt is empty/],
+    ["a kernel that is none", `head -c 300000 /dev/urandom > ${kernel}`, /no kernel that UEFI can start/],
+    ["a kernel cut in half", `truncate -s 3000000 ${kernel}`, /vmlinuz-virt.*cut short/],
+    ["modules that are gone", "rm -r /lib/modules", /\/lib\/modules\/.* is missing/],
+    ["modules of another kernel", "mv /lib/modules/* /lib/modules/6.0.0", /\/lib\/modules\/.* is missing/],
+    ["an initramfs that is gone", `rm ${initramfs}`, /no \/boot\/initramfs-virt/],
+    ["an empty initramfs", `: > ${initramfs}`, /initramfs-virt is empty/],
+    ["an initramfs that is none", `head -c 300000 /dev/urandom > ${initramfs}`, /initramfs-virt/],
+    ["an initramfs cut in half", `truncate -s 1000000 ${initramfs}`, /initramfs-virt/],
+    ["an initramfs without modules", `echo . | cpio -o -H newc | gzip > ${initramfs}`, /modules for the kernel/],
+    ["a kernel behind a dangling symlink", `mv ${kernel} /tmp; ln -s nowhere ${kernel}`, /vmlinuz-virt/],
+  ] as const) {
+    test(`${what} is refused; what boots stays`, async () => {
+      const error = await refused("E_BOOT_FILES", image, "run", "--", "sh", "-c", script);
+      assert.match(error.message, message);
+      const whole = assertWhole(image);
+      assert.deepEqual([whole.slots, whole.drafts], [slots, []]);
+    });
+  }
+
+  test("a package that takes the kernel away is refused", async () => {
+    const error = await refused("E_BOOT_FILES", image, "del", "linux-virt");
+    assert.match(error.message, /no \/boot\/vmlinuz-virt/);
+    assert.deepEqual(assertWhole(image).slots, slots);
+    await assertReleased(image);
+  });
+
+  for (const [what, rewrite, repaired] of [
+    ["holes", "cat /tmp/k > $f; truncate -s $(($(stat -c %s $f) + 1048576)) $f", true],
+    ["a preallocated tail", "cat /tmp/k > $f; fallocate -l $(($(stat -c %s $f) + 1048576)) $f", true],
+    ["LZO", "btrfs property set $f compression lzo; cat /tmp/k > $f; sync", true],
+    ["nothing wrong", "cat /tmp/k > $f; echo >> $f", false],
+  ] as const) {
+    test(`a kernel with ${what} is ${repaired ? "written anew, for rEFInd cannot read it" : "left alone"}`, async () => {
+      const own = world.copy(image);
+      const script = `set -e; f=${kernel}; cp $f /tmp/k; rm $f; : > $f; ${rewrite}; sha256sum $f; stat -c 'inode %i' $f`;
+      const ran = await on(own, "run", "--", "sh", "-c", script);
+      const now = layoutOf(own, kernel);
+      assert.equal(now.holes, false);
+      assert.doesNotMatch(now.flags, /unwritten/);
+      assert.equal(now.sum, /^([0-9a-f]{64}) /m.exec(ran.stdout)?.[1]);
+      assert.equal(now.inode !== Number(/^inode (\d+)$/m.exec(ran.stdout)?.[1]), repaired);
+      assertWhole(own);
+    });
+  }
+});

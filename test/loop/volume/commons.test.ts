@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import {
+  World,
+  answer,
+  assertReleased,
+  assertWhole,
+  attempt,
+  fileIn,
+  has,
+  mounted,
+  on,
+  refused,
+  skip,
+} from "../../kit/volume-world.ts";
+
+interface Commons {
+  commons: { name: string; path: string | null }[];
+}
+
+async function paths(image: string): Promise<Map<string, string | null>> {
+  const { commons } = await answer<Commons>(image, "commons list");
+  return new Map(commons.map(({ name, path }) => [name, path]));
+}
+
+describe("commons", { skip }, () => {
+  let world: World;
+  before(() => {
+    world = new World();
+  });
+  after(() => world[Symbol.dispose]());
+
+  test("a new one is seeded with owners and modes, mounted from the next generation on, and shared by all after it", async () => {
+    const image = await world.image();
+    const data =
+      "mkdir -p /opt/data/in; echo one > /opt/data/in/file; chown 1000:100 /opt/data; chmod 1770 /opt/data; ln -s in /opt/data/l";
+    await on(image, "run", "--", "sh", "-c", data);
+    const made = await answer(image, "commons add", "/opt/data");
+    assert.equal(made.changed, true);
+    assert.equal((await paths(image)).get("@opt@data"), "/opt/data");
+    const line = /^\S+\s\/opt\/data\sbtrfs\s\S*subvol=\/?commons\/@opt@data/m;
+    assert.match(fileIn(image, "etc/fstab"), line);
+    assert.doesNotMatch(fileIn(image, "etc/fstab", made.parent), line);
+    mounted(image, (top) => {
+      const common = `${top}/commons/@opt@data`;
+      const { ino, uid, gid, mode } = statSync(common);
+      assert.deepEqual([ino, uid, gid, mode & 0o7777], [256, 1000, 100, 0o1770]);
+      assert.equal(readFileSync(`${common}/l/file`, "utf8"), "one\n");
+      assert.match(readFileSync(`${top}/fstab`, "utf8"), line);
+    });
+    // What a later generation's programs write there is in the commons, and makes no generation.
+    const wrote = await on(image, "run", "--", "sh", "-c", "echo two > /opt/data/in/file");
+    assert.match(wrote.stdout, /Nothing changed/);
+    mounted(image, (top) => assert.equal(readFileSync(`${top}/commons/@opt@data/in/file`, "utf8"), "two\n"));
+    // A rollback shares it no more, and keeps it.
+    await on(image, "rollback", made.parent);
+    assert.equal(fileIn(image, "opt/data/in/file"), "one\n");
+    assertWhole(image);
+    await assertReleased(image);
+  });
+
+  test("times are copied, sockets left out; what cannot be copied is refused by name, and nothing is made", async () => {
+    const image = await world.image();
+    const shell = (script: string): Promise<unknown> => on(image, "run", "--", "sh", "-c", script);
+    await shell(
+      "mkdir -p /opt/old /opt/pipe /opt/odd/in; touch -d '2001-02-03 04:05:06' /opt/old/file; touch -d '2002-02-03 04:05:06' /opt/old",
+    );
+    await shell("mkfifo /opt/pipe/fifo; touch \"/opt/odd/in/$(printf 'caf\\351')\"");
+    await on(image, "commons add", "/opt/old");
+    mounted(image, (top) => {
+      const time = (path: string): string => statSync(`${top}/commons/${path}`).mtime.toISOString();
+      assert.equal(time("@opt@old/file"), "2001-02-03T04:05:06.000Z");
+      assert.equal(time("@opt@old"), "2002-02-03T04:05:06.000Z");
+    });
+    const before = assertWhole(image);
+    const pipe = await refused("E_COMMONS", image, "commons add", "/opt/pipe");
+    assert.match(pipe.message, /^\/opt\/pipe\/fifo is a device or a named pipe/);
+    const odd = await refused("E_COMMONS", image, "commons add", "/opt/odd");
+    assert.match(odd.message, /^\/opt\/odd\/in holds a file whose name is not UTF-8/);
+    assert.deepEqual(assertWhole(image), before);
+  });
+
+  test("a path that does not exist yet is made; its name keeps what @ stands for", async () => {
+    const image = await world.image();
+    await on(image, "commons add", "/var/lib-docker/deep");
+    assert.ok(has(image, "var/lib-docker/deep"));
+    assert.equal((await paths(image)).get("@var@lib-docker@deep"), "/var/lib-docker/deep");
+  });
+
+  test("remove stops sharing and keeps the data; delete wants the name, and never takes one in use", async () => {
+    const image = await world.image();
+    await on(image, "commons add", "/opt/data");
+    await on(image, "run", "--", "sh", "-c", "echo kept > /opt/data/file");
+    await refused("E_COMMONS", image, "commons delete", "@opt@data", "--yes");
+    await on(image, "commons remove", "/opt/data");
+    assert.doesNotMatch(fileIn(image, "etc/fstab"), /opt\/data/);
+    assert.equal((await paths(image)).get("@opt@data"), null);
+    assert.match((await on(image, "commons list")).stdout, /@opt@data +no longer shared/);
+    mounted(image, (top) => assert.equal(readFileSync(`${top}/commons/@opt@data/file`, "utf8"), "kept\n"));
+    // Shared again, the old data is used.
+    assert.match((await on(image, "commons add", "/opt/data")).stderr, /from before/);
+    await on(image, "commons remove", "/opt/data");
+    await refused("E_CONFIRM", image, "commons delete", "@opt@data");
+    await on(image, "commons delete", "--dry-run", "@opt@data");
+    assert.ok((await paths(image)).has("@opt@data"));
+    await on(image, "commons delete", "--yes", "@opt@data");
+    assert.ok(!(await paths(image)).has("@opt@data"));
+    await refused("E_COMMONS", image, "commons delete", "--yes", "@opt@data");
+  });
+
+  test("paths that cannot be shared are refused, with nothing made", async () => {
+    const image = await world.image();
+    const before = [...(await paths(image))];
+    for (const path of ["/", "/etc", "/usr", "/boot", "relative", "/var/log", "/proc", "/var/../etc", "/opt/@x"]) {
+      await refused("E_COMMONS", image, "commons add", path);
+    }
+    const error = await refused("E_COMMONS", image, "commons remove", "/var/lgo");
+    assert.match(error.message, /Did you mean \/var\/log/);
+    assert.deepEqual([...(await paths(image))], before);
+    assert.equal(assertWhole(image).generations.length, 1);
+    assert.equal((await attempt(image, "commons add")).status, 2);
+  });
+
+  test("a draft that fails takes the new commons and the fstab template with it", async () => {
+    const image = await world.image();
+    await on(image, "run", "--", "sh", "-c", "echo x > /opt/file");
+    const template = mounted(image, (top) => readFileSync(`${top}/fstab`, "utf8"));
+    assert.match((await refused("E_COMMONS", image, "commons add", "/opt/file")).message, /is no directory/);
+    assert.ok(!(await paths(image)).has("@opt@file"));
+    assert.equal(
+      mounted(image, (top) => readFileSync(`${top}/fstab`, "utf8")),
+      template,
+    );
+    assert.deepEqual(assertWhole(image).drafts, []);
+  });
+
+  test("what an edit does to /etc/fstab holds for the generations after it too", async () => {
+    const image = await world.image();
+    const line = "tmpfs /media tmpfs size=1m 0 0";
+    const made = await answer(image, "run", "--", "sh", "-c", `echo '${line}' >> /etc/fstab`);
+    assert.equal(made.changed, true);
+    await on(image, "run", "--", "touch", "/etc/next");
+    assert.ok(fileIn(image, "etc/fstab").includes(line));
+    assert.ok(!fileIn(image, "etc/fstab", made.parent).includes(line));
+    assertWhole(image);
+  });
+});

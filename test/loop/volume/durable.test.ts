@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { exitCodes, type ProblemCode } from "../../../src/model/problem.ts";
+import { traced, workersOwn, type Traced } from "../../kit/trace.ts";
+import { World, assertReleased, assertWhole, commandLine, mounted, on, skip } from "../../kit/volume-world.ts";
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Every call that changes what is on a filesystem or says that it is on disk, and what firn tells. */
+const changing =
+  "mkdir,rmdir,symlink,unlink,rename,renameat2,truncate,chmod,syncfs,fsync,fdatasync,sync,ioctl,mount,write";
+
+const isFlush = ({ name, text }: { name: string; text: string }): boolean => name === "syncfs" && text.endsWith("= 0");
+
+/** Calls that change something on the volume's top level, in order, with the flushes between them. */
+function onVolume(trace: Traced): string[] {
+  return workersOwn(trace).flatMap((call) => {
+    if (isFlush(call)) return ["flush"];
+    const changes = ["mkdir", "rmdir", "symlink", "unlink", "rename", "renameat2"].includes(call.name);
+    if (changes && call.text.includes('"/run/firn/volume/')) return [`${call.name} ${call.text}`];
+    if (call.name === "ioctl" && /SNAP_CREATE|SUBVOL_SETFLAGS|SNAP_DESTROY/.test(call.text)) return [call.text];
+    return call.name === "write" && call.text.startsWith("1<") ? ["answer"] : [];
+  });
+}
+
+const wrapped = skip || (existsSync("/usr/bin/strace") ? false : "needs strace");
+
+describe("the order in which things reach the disk", { skip: wrapped }, () => {
+  let world: World;
+  let image = "";
+  before(async () => {
+    world = new World();
+    image = await world.image();
+    await on(image, "run", "--", "touch", "/etc/second");
+  });
+  after(() => world[Symbol.dispose]());
+
+  for (const [what, verb, ...args] of [
+    ["a change", "run", "--", "touch", "/etc/third"],
+    ["a change of packages", "add", "jq"],
+    ["a rollback", "rollback"],
+    ["a new commons", "commons add", "/opt/new"],
+  ] as const) {
+    test(`${what}: all is flushed before the rename of current, the rename after it, and only then is it told`, async () => {
+      const own = world.copy(image);
+      const trace = await traced(commandLine(own, verb, ...args), changing);
+      assert.equal(trace.status, 0, trace.stderr);
+      const order = onVolume(trace);
+      const switched = order.findIndex((call) => /^rename\w* .*"\/run\/firn\/volume\/current", 0\) += 0/.test(call));
+      assert.ok(switched > 0, order.join("\n"));
+      assert.deepEqual(order.slice(switched - 1, switched), ["flush"]);
+      assert.deepEqual(order.slice(switched + 1), ["flush", "answer"]);
+      // Each slot, next/current and the sealed generation came before that flush.
+      const before = order.slice(0, switched - 1);
+      assert.equal(before.filter((call) => /^symlink .*snapshots/.test(call)).length, 4);
+      assert.ok(before.some((call) => /^symlink .*"\/run\/firn\/volume\/next\/current"/.test(call)));
+      if (verb !== "rollback") {
+        const read = before.findIndex((call) => call.includes("SUBVOL_SETFLAGS, BTRFS_SUBVOL_RDONLY"));
+        assert.ok(read > 0 && before.slice(0, read).includes("flush"), "the data goes to disk before the flag");
+      }
+    });
+  }
+
+  test("the volume's top directory is never fsynced: the boot loader does not replay the log tree", async () => {
+    const own = world.copy(image);
+    for (const [verb, ...args] of [
+      ["add", "zstd"],
+      ["rollback"],
+      ["pin", "0"],
+      ["describe", "0", "x"],
+      ["gc", "--keep", "0"],
+    ] as const) {
+      const trace = await traced(commandLine(own, verb, ...args), changing);
+      assert.equal(trace.status, 0, trace.stderr);
+      const flushed = trace.calls.filter(({ name }) => name === "fsync" || name === "fdatasync");
+      const top = flushed.filter(({ text }) =>
+        /<\/run\/firn\/volume(\/(links|snapshots|next|commons)(\/[^/>]*)?)?>/.test(text),
+      );
+      assert.deepEqual(top, [], verb);
+      assert.deepEqual(
+        workersOwn(trace).filter(({ name }) => name === "fsync" || name === "fdatasync" || name === "sync"),
+        [],
+      );
+    }
+  });
+});
+
+describe("a call that fails", { skip: wrapped }, () => {
+  let world: World;
+  let image = "";
+  before(async () => {
+    world = new World();
+    image = await world.image();
+    await on(image, "run", "--", "touch", "/etc/second");
+  });
+  after(() => world[Symbol.dispose]());
+
+  /** Runs with a fault; gives whether `current` moved on. */
+  async function faulted(
+    inject: string,
+    code: ProblemCode,
+    verb: string,
+    ...args: string[]
+  ): Promise<Traced & { moved: boolean }> {
+    const before = assertWhole(image);
+    const trace = await traced(commandLine(image, verb, ...args), changing, inject);
+    assert.equal(trace.status, exitCodes[code], `${inject}: ${trace.stderr}`);
+    await assertReleased(image);
+    const after = assertWhole(image);
+    assert.deepEqual(after.drafts, [], inject);
+    const moved = after.slots[0] !== before.slots[0];
+    if (!moved) {
+      assert.deepEqual(after, before, inject);
+      mounted(image, (top) => {
+        assert.deepEqual(readdirSync(`${top}/next`), []);
+        const fstab = readFileSync(`${top}/current/0/@/etc/fstab`, "utf8").replaceAll(before.slots[0] ?? "", "ID");
+        assert.equal(readFileSync(`${top}/fstab`, "utf8").replace("CURRENT_SNAPSHOTS_PATH", "/snapshots/ID"), fstab);
+      });
+    }
+    return { ...trace, moved };
+  }
+
+  test("a flush that fails before the switch leaves the old generation", async () => {
+    for (const [number, verb, ...args] of [
+      [1, "run", "--", "touch", "/etc/third"],
+      [2, "run", "--", "touch", "/etc/third"],
+      [1, "rollback"],
+      [2, "commons add", "/opt/new"],
+    ] as [number, string, ...string[]][]) {
+      const { moved, stderr } = await faulted(`syncfs:error=EIO:when=${number}`, "E_FILE", verb, ...args);
+      assert.equal(moved, false);
+      assert.match(stderr, /Input\/output error|I\/O error/);
+    }
+  });
+
+  test("a flush that fails after the switch is told as what it is: either may boot", async () => {
+    for (const [number, verb, ...args] of [
+      [3, "run", "--", "touch", "/etc/third"],
+      [2, "rollback"],
+    ] as [number, string, ...string[]][]) {
+      const { moved, stderr, stdout } = await faulted(
+        `syncfs:error=EIO:when=${number}`,
+        "E_NOT_DURABLE",
+        verb,
+        ...args,
+      );
+      assert.equal(moved, true);
+      assert.match(stderr, /the old or the new generation boots/);
+      assert.doesNotMatch(stderr, /was not touched/);
+      assert.equal(stdout, "");
+    }
+  });
+
+  test("no space for a symlink, a snapshot, the flag or the rename: E_NO_SPACE, the old generation, no draft", async () => {
+    const clean = workersOwn(await traced(commandLine(world.copy(image), "run", "--", "touch", "/etc/x"), changing));
+    const nth = (name: string, what: RegExp): number =>
+      clean.filter((call) => call.name === name).findIndex(({ text }) => what.test(text)) + 1;
+    for (const [name, what] of [
+      ["symlink", /links\/.*\/0"/],
+      ["symlink", /links\/.*\/3"/],
+      ["symlink", /next\/current"/],
+      ["mkdir", /snapshots\/.*\.draft"/],
+      ["mkdir", /links\//],
+      ["ioctl", /SNAP_CREATE/],
+      ["ioctl", /SUBVOL_SETFLAGS/],
+      ["renameat2", /\.draft/],
+      ["renameat2", /"\/run\/firn\/volume\/current"/],
+    ] as const) {
+      const number = nth(name, what);
+      assert.ok(number > 0, `${name} ${what.source} is never called`);
+      const { moved } = await faulted(
+        `${name}:error=ENOSPC:when=${number}`,
+        "E_NO_SPACE",
+        "run",
+        "--",
+        "touch",
+        "/etc/x",
+      );
+      assert.equal(moved, false);
+    }
+    await on(image, "run", "--", "touch", "/etc/x");
+  });
+});

@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  World,
+  answer,
+  assertReleased,
+  assertWhole,
+  attempt,
+  list,
+  mounted,
+  on,
+  refused,
+  rootOffset,
+  skip,
+  treeOf,
+} from "../../kit/volume-world.ts";
+
+interface Plan {
+  deleted: boolean;
+  generations: string[];
+  drafts: string[];
+  linkSets: string[];
+}
+
+describe("gc", { skip }, () => {
+  let world: World;
+  let seven = "";
+  let ids: string[] = [];
+  before(async () => {
+    world = new World();
+    seven = await world.image();
+    for (let number = 1; number < 7; number += 1) await on(seven, "run", "--", "touch", `/etc/number-${number}`);
+    ids = (await list(seven)).generations.map(({ id }) => id);
+  });
+  after(() => world[Symbol.dispose]());
+
+  test("deletes the oldest beyond --keep, and no slot, whatever is asked for", async () => {
+    const image = world.copy(seven);
+    assert.deepEqual((await answer<Plan>(image, "gc")).generations, [], "ten are kept unless told otherwise");
+    const six = await answer<Plan>(image, "gc", "--keep", "6");
+    assert.deepEqual(six.generations, [ids[0]]);
+    const none = await answer<Plan>(image, "gc", "--keep", "0");
+    assert.deepEqual(none.generations, [ids[1], ids[2]]);
+    const whole = assertWhole(image);
+    assert.deepEqual(whole.generations, ids.slice(3));
+    assert.deepEqual(whole.slots, ids.slice(3).toReversed());
+    assert.match((await on(image, "gc", "--keep", "0")).stdout, /Nothing to delete/);
+    await assertReleased(image);
+  });
+
+  test("--dry-run names exactly what a real run then deletes", async () => {
+    const image = world.copy(seven);
+    const before = treeOf(image);
+    const plan = await answer<Plan>(image, "gc", "--keep", "4", "--dry-run");
+    assert.equal(plan.deleted, false);
+    assert.equal(treeOf(image), before);
+    const done = await answer<Plan>(image, "gc", "--keep", "4");
+    assert.deepEqual({ ...done, deleted: false }, plan);
+    assert.equal(done.linkSets.length, 6);
+    assert.equal(mounted(image, (top) => readdirSync(`${top}/links`)).length, 1);
+  });
+
+  test("refuses by name what is in a slot, pinned or the last known good, and deletes what was named beside it not either", async () => {
+    const image = world.copy(seven);
+    await on(image, "pin", ids[1] ?? "");
+    verdict(image, ids[2] ?? "", "good");
+    const before = treeOf(image);
+    for (const [word, reason] of [
+      ["0", /is in a boot slot/],
+      ["current", /is in a boot slot/],
+      ["3", /is in a boot slot/],
+      [ids[1], /is pinned/],
+      [ids[2], /is the last one known to be good/],
+    ] as const) {
+      const error = await refused("E_GENERATION_KEPT", image, "gc", ids[0] ?? "", word ?? "");
+      assert.match(error.message, reason);
+    }
+    assert.equal(treeOf(image), before);
+    assert.deepEqual((await answer<Plan>(image, "gc", "--keep", "0")).generations, [ids[0]]);
+    await on(image, "unpin", ids[1] ?? "");
+    assert.deepEqual((await answer<Plan>(image, "gc", ids[1] ?? "")).generations, [ids[1]]);
+    assert.deepEqual(assertWhole(image).generations, ids.slice(2));
+  });
+
+  test("deletes generations by name, prefix and selector, and then they are gone", async () => {
+    const image = world.copy(seven);
+    const done = await answer<Plan>(image, "gc", ids[0] ?? "", (ids[2] ?? "").slice(0, 20));
+    assert.deepEqual(done.generations, [ids[0], ids[2]]);
+    await refused("E_GENERATION_MISSING", image, "gc", ids[0] ?? "");
+    await refused("E_GENERATION_MISSING", image, "switch", ids[0] ?? "");
+    await on(image, "switch", ids[1] ?? "");
+    await on(image, "diff", ids[3] ?? "", ids[6] ?? "");
+  });
+
+  test("a generation that somebody has mounted is not deleted: btrfs would blank it under them", async () => {
+    const image = world.copy(seven);
+    const device = execFileSync("losetup", ["-f", "--show", "-o", String(rootOffset(image)), image])
+      .toString()
+      .trim();
+    const top = mkdtempSync(join(tmpdir(), "firn-mounted-"));
+    try {
+      execFileSync("mount", ["-o", `subvol=snapshots/${ids[0]}/@`, device, top]);
+      const entries = readdirSync(top);
+      try {
+        const error = await refused("E_GENERATION_KEPT", device, "gc", ids[0] ?? "");
+        assert.match(error.message, /is mounted/);
+        assert.deepEqual((await answer<Plan>(device, "gc", "--keep", "0")).generations, [ids[1], ids[2]]);
+        assert.deepEqual(readdirSync(top), entries);
+      } finally {
+        execFileSync("umount", [top]);
+      }
+      // Whoever made a mount namespace meanwhile (another test's firn) has a copy of the mount until it ends.
+      for (let left = 100; (await attempt(device, "gc", ids[0] ?? "")).status !== 0; left -= 1) {
+        assert.ok(left > 0, "the generation stays mounted");
+        await sleep(100);
+      }
+      assert.ok(!(await list(device)).generations.some(({ id }) => id === ids[0]));
+    } finally {
+      execFileSync("losetup", ["-d", device]);
+      rmSync(top, { recursive: true });
+    }
+  });
+
+  test("retention comes from the generation's own firn.toml; flags win", async () => {
+    const image = world.copy(seven);
+    const toml = "[retention]\nkeep-count = 5\n";
+    await on(image, "run", "--", "sh", "-c", `mkdir -p /etc/firn; printf '${toml}' > /etc/firn/firn.toml`);
+    const all = (await list(image)).generations.map(({ id }) => id);
+    assert.deepEqual((await answer<Plan>(image, "gc", "--dry-run", "--keep", "7")).generations, [all[0]]);
+    assert.deepEqual((await answer<Plan>(image, "gc")).generations, all.slice(0, 3));
+    // While less than this is free, neither count nor age protects; the slots do.
+    const short = await answer<Plan>(image, "gc", "--keep", "100", "--free", "1900M");
+    assert.deepEqual(short.generations, [all[3]]);
+    await refused("E_USAGE", image, "gc", "--keep", "many");
+    await refused("E_USAGE", image, "gc", "--free", "much");
+  });
+
+  test("drafts of dead runs, and generations that hold subvolumes of their own, go whole", async () => {
+    const image = world.copy(seven);
+    const fresh = `${(ids[0] ?? "").slice(0, 14)}AbCdEfGh`;
+    mounted(
+      image,
+      (top) => {
+        const draft = `${top}/snapshots/${fresh}.draft`;
+        mkdirSync(draft);
+        execFileSync("btrfs", ["subvolume", "create", `${draft}/@`], { stdio: "ignore" });
+        execFileSync("btrfs", ["subvolume", "create", `${draft}/@/inner`], { stdio: "ignore" });
+        writeFileSync(`${draft}/@/inner/file`, "x");
+      },
+      "rw",
+    );
+    assert.match((await on(image, "list")).stdout, new RegExp(`Draft ${fresh}\\.draft`));
+    assert.equal(assertWhole(image).drafts.length, 1);
+    const done = await answer<Plan>(image, "gc");
+    assert.deepEqual(done.drafts, [`${fresh}.draft`]);
+    const whole = assertWhole(image);
+    assert.deepEqual([whole.drafts, whole.generations], [[], ids]);
+  });
+
+  test("what firn did not put there stays: other names, and other files in a generation's folder", async () => {
+    const image = world.copy(seven);
+    const names = ["20240101120000home", "notes.draft"];
+    mounted(
+      image,
+      (top) => {
+        for (const name of names) {
+          execFileSync("btrfs", ["subvolume", "create", `${top}/snapshots/${name}`], { stdio: "ignore" });
+          writeFileSync(`${top}/snapshots/${name}/data`, "precious");
+        }
+      },
+      "rw",
+    );
+    await answer<Plan>(image, "gc", "--keep", "0", "--free", "80%");
+    await on(image, "run", "--", "touch", "/etc/another");
+    mounted(image, (top) => {
+      for (const name of names) assert.ok(readdirSync(`${top}/snapshots/${name}`).includes("data"), name);
+    });
+    assert.deepEqual((await list(image)).drafts, []);
+    await refused("E_GENERATION_MISSING", image, "gc", "20240101120000home");
+
+    const other = world.copy(seven);
+    mounted(other, (top) => writeFileSync(`${top}/snapshots/${ids[0]}/notes`, "precious"), "rw");
+    const error = await refused("E_GENERATION_KEPT", other, "gc", ids[0] ?? "");
+    assert.match(error.message, /holds notes, which firn did not put there/);
+    assert.deepEqual(assertWhole(other).generations, ids);
+    mounted(other, (top) =>
+      assert.deepEqual(readdirSync(`${top}/snapshots/${ids[0]}`).sort(), ["@", "generation.json", "notes"]),
+    );
+  });
+
+  test("only root can read a generation's record: its command may hold a secret", () => {
+    mounted(seven, (top) => {
+      for (const id of ids) assert.equal(statSync(`${top}/snapshots/${id}/generation.json`).mode & 0o777, 0o600, id);
+    });
+  });
+});
+
+/** A verdict as `firn confirm` writes it on the running system. */
+function verdict(image: string, id: string, word: string): void {
+  mounted(
+    image,
+    (top) => {
+      const file = `${top}/snapshots/${id}/generation.json`;
+      writeFileSync(
+        file,
+        JSON.stringify({ ...(JSON.parse(execFileSync("cat", [file]).toString()) as object), verdict: word }),
+      );
+    },
+    "rw",
+  );
+}

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { mustKeep } from "../../../src/model/volume/retention.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
+import {
+  GENERATION_OVERHEAD,
+  describeStep,
+  planChange,
+  type Change,
+  type ChangeStep,
+  type ChangeWish,
+} from "../../../src/plan/change.ts";
+import { DAY, MiB, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../../fixtures/state.ts";
+
+const now = 1000 * DAY;
+const names = ["a", "b", "c", "d", "e", "f"];
+const state = volume(names.map((name) => generation(name)));
+const upgrade: Change = { kind: "apk", verb: "upgrade", packages: [] };
+
+function wish(rest: Partial<ChangeWish> = {}): ChangeWish {
+  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, autoGc: false, ...rest };
+}
+
+function withFree(free: number, rest: Parameters<typeof volume>[1] = {}): ReturnType<typeof volume> {
+  return { ...state, ...rest, space: { total: 10_000 * MiB, used: 0, free } };
+}
+
+const lines = (steps: readonly ChangeStep[]): string[] => steps.map(describeStep);
+const kinds = (steps: readonly ChangeStep[]): string[] => steps.map(({ kind }) => kind);
+
+test("a change opens a draft of slot 0, changes, compares, seals and commits", () => {
+  assert.deepEqual(granted(planChange(state, wish())), [
+    { kind: "open-draft", id: "new", base: "f" },
+    { kind: "change", change: upgrade },
+    { kind: "compare", force: false },
+    { kind: "seal" },
+    { kind: "commit", slots: ["new", "f", "e", "d"] },
+  ]);
+});
+
+test("the plan says in words what each kind of change does", () => {
+  const table: readonly (readonly [Change, string])[] = [
+    [upgrade, "apk upgrade"],
+    [{ kind: "apk", verb: "upgrade", packages: [], release: "v3.20" }, "apk upgrade --available"],
+    [{ kind: "apk", verb: "add", packages: ["jq", "git"] }, "apk add jq git"],
+    [{ kind: "apk", verb: "del", packages: ["jq"] }, "apk del jq"],
+    [{ kind: "command", argv: ["touch", "/etc/x"] }, "Run touch /etc/x"],
+    [{ kind: "shell" }, "Run a shell"],
+    [{ kind: "edit", file: "/etc/hosts", editor: ["vi"] }, "Edit /etc/hosts"],
+    [
+      { kind: "add-commons", name: "@var@lib@docker", path: "/var/lib/docker" },
+      "Share /var/lib/docker between the generations as @var@lib@docker",
+    ],
+    [{ kind: "remove-commons", path: "/srv" }, "Stop sharing /srv"],
+  ];
+  for (const [change, text] of table) {
+    assert.deepEqual(lines(granted(planChange(state, wish({ change })))), [
+      "Open draft new from f",
+      text,
+      "Look at what changed",
+      "Check the boot files and seal",
+      "Make it slot 0 of 4",
+    ]);
+  }
+});
+
+test("another base is where the draft starts, and does not change the order of the slots", () => {
+  const steps = granted(planChange(state, wish({ base: id("b") })));
+  assert.deepEqual(steps[0], { kind: "open-draft", id: "new", base: "b" });
+  assert.deepEqual(steps.at(-1), { kind: "commit", slots: ["new", "f", "e", "d"] });
+});
+
+test("what runs is no base: pending changes stack", () => {
+  const [open] = granted(planChange({ ...state, booted: id("c") }, wish()));
+  assert.deepEqual(open, { kind: "open-draft", id: "new", base: "f" });
+});
+
+test("without a default there is nothing to start from, unless a base is named: then every slot is filled", () => {
+  const lost = { ...state, slots: [], slotCount: 0 };
+  const problem = problemIn(planChange(lost, wish()));
+  assert.deepEqual([problem.code, problem.hint], ["E_NOT_A_VOLUME", "`firn switch GEN` sets one."]);
+  const steps = granted(planChange(lost, wish({ base: id("b") })));
+  assert.deepEqual(steps.at(-1), { kind: "commit", slots: ["new", "new", "new", "new"] });
+});
+
+test("drafts of runs that ended early go first", () => {
+  const one = granted(planChange({ ...state, drafts: ["x.draft"] }, wish()));
+  assert.equal(lines(one)[0], "Delete the draft of a run that ended early: x.draft");
+  const two = granted(planChange({ ...state, drafts: ["x.draft", "y.draft"] }, wish()));
+  assert.equal(lines(two)[0], "Delete the drafts of a run that ended early: x.draft, y.draft");
+  assert.deepEqual(kinds(two).slice(0, 2), ["discard-drafts", "open-draft"]);
+});
+
+test("a forced generation says so", () => {
+  assert.equal(
+    lines(granted(planChange(state, wish({ force: true }))))[2],
+    "Look at what changed, and keep it even if nothing did",
+  );
+});
+
+test("the space that a change needs is its own and the overhead, to the byte", () => {
+  const needed = GENERATION_OVERHEAD + 100 * MiB;
+  const change = wish({ neededBytes: 100 * MiB });
+  assert.equal(kinds(granted(planChange(withFree(needed), change)))[0], "open-draft");
+  const problem = problemIn(planChange(withFree(needed - 1), change));
+  assert.equal(problem.code, "E_NO_SPACE");
+  assert.equal(problem.message, "This needs 132 MiB, and 132 MiB are free. Nothing was changed.");
+});
+
+test("a refusal for space names what could go and the command that does it, whatever count and age would keep", () => {
+  const full = withFree(0, { booted: id("a") });
+  const problem = problemIn(planChange(full, wish({ neededBytes: 100 * MiB })));
+  assert.equal(
+    problem.hint,
+    "These could go: b. `firn gc --free 132M` deletes them; auto-gc = true in /etc/firn/firn.toml does it by itself.",
+  );
+});
+
+test("with auto-gc that goes before the draft is opened, and old link sets with it", () => {
+  const full = withFree(0, { booted: id("a"), oldLinkSets: ["L" as never], drafts: ["x.draft"] });
+  const steps = granted(planChange(full, wish({ autoGc: true })));
+  assert.deepEqual(kinds(steps), ["discard-drafts", "collect", "open-draft", "change", "compare", "seal", "commit"]);
+  assert.deepEqual(steps[1], { kind: "collect", generations: ["b"], linkSets: ["L"] });
+  assert.equal(lines(steps)[1], "Delete b to make room");
+});
+
+test("a folder that somebody put beside the generations never makes room", () => {
+  const full = { ...withFree(0), generations: [generation("my-notes", {}, false), ...state.generations.slice(2)] };
+  assert.equal(problemIn(planChange(full, wish({ autoGc: true }))).code, "E_NO_SPACE");
+});
+
+test("the base makes no room for its own successor", () => {
+  const full = withFree(0);
+  const steps = granted(planChange(full, wish({ autoGc: true, base: id("a") })));
+  assert.deepEqual(steps[0], { kind: "collect", generations: ["b"], linkSets: [] });
+});
+
+test("auto-gc never runs while there is space", () => {
+  assert.equal(kinds(granted(planChange(state, wish({ autoGc: true }))))[0], "open-draft");
+});
+
+test("when nothing may go, space is refused, with auto-gc too", () => {
+  const full = { ...withFree(0), generations: state.generations.slice(2) };
+  for (const autoGc of [false, true]) {
+    const problem = problemIn(planChange(full, wish({ autoGc })));
+    assert.equal(problem.code, "E_NO_SPACE");
+    assert.match(problem.hint!, /^Every generation is in a slot/);
+  }
+});
+
+test("to make room, neither the base nor a generation that must be kept is deleted; slot 0 is the new one", () => {
+  fc.assert(
+    fc.property(anyVolume, fc.nat(), fc.boolean(), fc.boolean(), (any, at, named, autoGc) => {
+      const base = any.generations[at % any.generations.length]!.id;
+      const fresh = idAt(now + DAY, 50);
+      const planned = planChange(any, wish({ id: fresh, autoGc, neededBytes: 5000 * MiB, ...(named ? { base } : {}) }));
+      if (isRefusal(planned)) return;
+      for (const step of planned) {
+        if (step.kind === "collect") {
+          assert.ok(autoGc && step.generations.length > 0);
+          for (const lost of step.generations) {
+            assert.ok(!mustKeep(any).has(lost));
+            assert.notEqual(lost, named ? base : any.slots[0]);
+          }
+        }
+        if (step.kind !== "commit") continue;
+        assert.equal(step.slots[0], fresh);
+        assert.equal(step.slots.length, any.slotCount || 4);
+      }
+    }),
+  );
+});

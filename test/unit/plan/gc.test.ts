@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isRefusal } from "../../../src/model/problem.ts";
+import { mustKeep, type Retention } from "../../../src/model/volume/retention.ts";
+import { planGc } from "../../../src/plan/gc.ts";
+import { DAY, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../../fixtures/state.ts";
+
+const now = 1000 * DAY;
+const nothing: Retention = { keepCount: 0, keepAge: 0, minimumFree: 0 };
+
+/** Ten generations, a day apart; only the newest is in a slot. */
+const ten = Array.from({ length: 10 }, (_, index) => generation(idAt(now - (10 - index) * DAY)));
+const ids = ten.map((one) => one.id);
+const state = volume(ten, { slots: [ids[9]!], slotCount: 1 });
+
+test("gc deletes what retention allows", () => {
+  assert.deepEqual(granted(planGc(state, { ...nothing, keepCount: 3 }, [], now)).generations, ids.slice(0, 7));
+});
+
+test("gc refuses each of those that must stay, and says why", () => {
+  const records = [{ verdict: "good" as const }, { pinned: true }];
+  const all = volume([...records.map((record, index) => generation(ids[index]!, record)), ...ten.slice(2)], {
+    slots: [ids[9]!],
+    trial: ids[2]!,
+    booted: ids[3]!,
+    mounted: [ids[4]!],
+  });
+  const table: readonly (readonly [string, string])[] = [
+    [ids[9]!, "is in a boot slot"],
+    [ids[3]!, "is booted"],
+    [ids[4]!, "is mounted"],
+    [ids[2]!, "is on trial"],
+    [ids[1]!, "is pinned"],
+    [ids[0]!, "is the last one known to be good"],
+  ];
+  for (const [kept, why] of table) {
+    const problem = problemIn(planGc(all, nothing, [ids[6]!, id(kept)], now));
+    assert.equal(problem.code, "E_GENERATION_KEPT");
+    assert.equal(problem.message, `${kept} ${why} and stays. Nothing was deleted.`);
+    assert.ok(mustKeep(all).has(id(kept)));
+  }
+  assert.equal(problemIn(planGc(all, nothing, [ids[1]!], now)).hint, `\`firn unpin ${ids[1]}\` first.`);
+});
+
+test("gc of a named generation deletes that one, once, whatever retention would keep", () => {
+  const plan = granted(planGc(state, { ...nothing, keepCount: 10 }, [ids[0]!, ids[1]!, ids[0]!], now));
+  assert.deepEqual(plan.generations, [ids[0], ids[1]]);
+});
+
+test("gc also takes drafts and link sets that are no longer in force", () => {
+  const left = { drafts: ["x.draft"], oldLinkSets: ["L" as never] };
+  const plan = granted(planGc({ ...state, ...left }, { ...nothing, keepCount: 10 }, [], now));
+  assert.deepEqual(plan, { generations: [], drafts: ["x.draft"], linkSets: ["L"] });
+});
+
+test("whoever names it, a generation goes only when nothing keeps it, and naming many deletes all or none", () => {
+  fc.assert(
+    fc.property(anyVolume, fc.array(fc.nat(), { minLength: 1, maxLength: 4 }), (any, picks) => {
+      const named = picks.map((pick) => any.generations[pick % any.generations.length]!.id);
+      const planned = planGc(any, nothing, named, now);
+      const kept = mustKeep(any);
+      if (isRefusal(planned)) assert.ok(named.some((each) => kept.has(each)));
+      else {
+        assert.deepEqual(new Set(planned.generations), new Set(named));
+        assert.ok(named.every((each) => !kept.has(each)));
+      }
+    }),
+  );
+});

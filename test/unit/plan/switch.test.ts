@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { planSwitch } from "../../../src/plan/switch.ts";
+import { anyVolume, generation, granted, id, problemIn, volume } from "../../fixtures/state.ts";
+
+const generations = ["a", "b", "c"].map((name) => generation(name));
+const state = volume(generations, { slots: ["c", "b", "a", "a"].map(id) });
+
+test("a rollback makes the previous default slot 0 and keeps the one it leaves", () => {
+  assert.deepEqual(planSwitch(state, undefined), [{ kind: "commit", slots: ["b", "c", "a", "a"] }]);
+});
+
+test("a second rollback goes forward again", () => {
+  const back = granted(planSwitch(state, undefined))[0]!;
+  assert.deepEqual(planSwitch({ ...state, slots: back.slots }, undefined), [
+    { kind: "commit", slots: ["c", "b", "a", "a"] },
+  ]);
+});
+
+test("a switch by name goes anywhere, also to a generation that is in no slot", () => {
+  assert.deepEqual(planSwitch(state, id("a")), [{ kind: "commit", slots: ["a", "c", "b", "b"] }]);
+  const aside = volume([generation("z"), ...generations], { slots: state.slots });
+  assert.deepEqual(planSwitch(aside, id("z")), [{ kind: "commit", slots: ["z", "c", "b", "a"] }]);
+});
+
+test("a switch to the default is no step", () => {
+  assert.deepEqual(planSwitch(state, id("c")), []);
+});
+
+test("a switch mends a link set of which a slot leads nowhere", () => {
+  const broken = volume(generations, { slots: ["c", "b"].map(id), slotCount: 4 });
+  assert.deepEqual(planSwitch(broken, id("c")), [{ kind: "commit", slots: ["c", "b", "b", "b"] }]);
+});
+
+test("a volume whose `current` is lost gets four slots", () => {
+  const lost = volume(generations, { slots: [], slotCount: 0 });
+  assert.deepEqual(planSwitch(lost, id("b")), [{ kind: "commit", slots: ["b", "b", "b", "b"] }]);
+});
+
+test("without a previous generation a rollback is refused", () => {
+  const problem = problemIn(planSwitch(volume([generation("a")], { slots: ["a", "a"].map(id) }), undefined));
+  assert.equal(problem.code, "E_GENERATION_MISSING");
+  assert.equal(problem.message, "There is no previous generation to go back to. Nothing was changed.");
+});
+
+test("a switch loses no generation from the menu that had a place in it", () => {
+  fc.assert(
+    fc.property(anyVolume, (any) => {
+      fc.pre(any.slots.length > 0);
+      for (const target of any.slots) {
+        const [step] = granted(planSwitch(any, target));
+        if (step === undefined) assert.equal(any.slots[0], target);
+        else assert.deepEqual(new Set(step.slots), new Set(any.slots));
+      }
+    }),
+  );
+});

@@ -1,5 +1,5 @@
 import { flush } from "../host/volume/btrfs.ts";
-import { systemFailure } from "../host/kernel/failure.ts";
+import { problemOf } from "../host/kernel/failure.ts";
 import {
   exists,
   makeDirectories,
@@ -62,7 +62,7 @@ function discard(top: string, id: LinkSetId, next: string): void {
     if (exists(next)) removeFile(next);
     if (exists(`${top}/${layout.linkSet(id)}`)) deleteLinkSet(top, id);
   } catch (error) {
-    if (systemFailure(error) === undefined) throw error;
+    if (problemOf(error).code === "E_INTERNAL") throw error;
   }
 }
 

@@ -16,7 +16,7 @@ import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from ".
 import { planDisk, type DiskTarget } from "../model/disk/layout.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { describeInstallStep, installSteps, type InstallPlan } from "../plan/install.ts";
-import { problemOf } from "../report/finish.ts";
+import { problemOf } from "../host/kernel/failure.ts";
 import { terminalReport, type Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
 

@@ -51,39 +51,66 @@ export const exitCodes = {
 
 export type ProblemCode = keyof typeof exitCodes;
 
-/** What stopped (`message`, with what still works), and what to do next (`hint`). */
+/**
+ * How things stand after a problem. Set by the scope that knows it (`settled`), never by the line that failed: what a failure means for the
+ * machine is decided by what was done before it and what was taken back after it.
+ */
+export type Effect =
+  | "nothing changed"
+  | "draft discarded"
+  | "draft left"
+  | "default unchanged"
+  | "committed"
+  | "disk unfinished"
+  | "image removed";
+
+/** What stopped (`message`), what to do next (`hint`), and how things stand (`effect`). The message promises nothing: that is the effect's. */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;
   readonly hint?: string;
+  readonly effect?: Effect;
 }
 
-/** An expected refusal, as a value. */
+/** A no as a value: what a plan or a parser gives in place of what was asked for. */
 export interface Refusal {
   readonly kind: "refusal";
   readonly problem: Problem;
 }
 
+export function problem(code: ProblemCode, message: string, hint?: string): Problem {
+  return hint === undefined ? { code, message } : { code, message, hint };
+}
+
 export function refuse(code: ProblemCode, message: string, hint?: string): Refusal {
-  return { kind: "refusal", problem: hint === undefined ? { code, message } : { code, message, hint } };
+  return { kind: "refusal", problem: problem(code, message, hint) };
 }
 
 export function isRefusal(value: unknown): value is Refusal {
   return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "refusal";
 }
 
-/** A broken world: thrown by host/ and apply/, printed by main.ts alone. */
+/** A no that is thrown: a broken world. Carries the same Problem as a Refusal, and is printed in one place, report/. */
 export class FirnError extends Error {
   readonly problem: Problem;
   constructor(code: ProblemCode, message: string, hint?: string) {
     super(message);
-    this.problem = hint === undefined ? { code, message } : { code, message, hint };
+    this.problem = problem(code, message, hint);
+  }
+
+  static of(what: Problem): FirnError {
+    const error = new FirnError(what.code, what.message, what.hint);
+    return Object.assign(error, { problem: what });
   }
 }
 
 /** The value, or the refusal thrown as an error: where the caller has nothing left to decide. */
 export function orThrow<T>(value: T | Refusal): T {
   if (!isRefusal(value)) return value;
-  const { code, message, hint } = value.problem;
-  throw new FirnError(code, message, hint);
+  throw FirnError.of(value.problem);
+}
+
+/** A problem with its effect, unless an inner scope, which knew better, has set one. */
+export function settled(what: Problem, effect: Effect): Problem {
+  return what.effect === undefined ? { ...what, effect } : what;
 }

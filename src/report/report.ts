@@ -1,4 +1,3 @@
-import type { Problem } from "../model/problem.ts";
 import { say } from "../host/machine/terminal.ts";
 
 /** Where talk goes while work is done. stdout is kept for the answer. */
@@ -23,13 +22,4 @@ export function terminalReport(quiet: boolean): Report {
       if (!quiet) write(`      ${text}`);
     },
   };
-}
-
-/** `E_DISK_BUSY: what stopped.` and, on the next line, what to do. */
-export function problemText(problem: Problem): string {
-  return `${problem.code}: ${problem.message}${problem.hint === undefined ? "" : `\n  ${problem.hint}`}\n`;
-}
-
-export function problemJson(problem: Problem): string {
-  return `${JSON.stringify({ error: problem })}\n`;
 }

@@ -1,28 +1,54 @@
-import type { Problem } from "../../model/problem.ts";
+import { FirnError, settled, type Effect, type Problem } from "../../model/problem.ts";
 import { SysError } from "./sys.ts";
 
+/** The error that came first, when releasing something failed because of it: what a user needs to know. */
+function firstCause(error: unknown): unknown {
+  if (error instanceof Error && error.name === "SuppressedError" && "suppressed" in error)
+    return firstCause(error.suppressed);
+  return error;
+}
+
 /** What a failed system call means to a user; undefined when it was none. */
-export function systemFailure(error: unknown): Problem | undefined {
+function systemFailure(error: unknown): Problem | undefined {
   if (!(error instanceof SysError)) return undefined;
-  const untouched = "What boots was not touched.";
+  const { message } = error;
   switch (error.code) {
     case "ENOSPC":
     case "EDQUOT":
       return {
         code: "E_NO_SPACE",
-        message: `The filesystem is full (${error.message}). ${untouched}`,
+        message: `The filesystem is full (${message}).`,
         hint: "`firn gc` frees space.",
       };
     case "EROFS":
-      return { code: "E_VOLUME_READONLY", message: `${error.message}. ${untouched}` };
+      return { code: "E_VOLUME_READONLY", message: `${message}.` };
     case "EPERM":
     case "EACCES":
       return {
         code: "E_NOT_ROOT",
-        message: `${error.message}. ${untouched}`,
+        message: `${message}.`,
         hint: "Run it as root. A container must also be given the device.",
       };
     default:
-      return { code: "E_FILE", message: `${error.message}. ${untouched}` };
+      return { code: "E_FILE", message: `${message}.` };
+  }
+}
+
+/** What a thrown thing means to a user. Only what nobody foresaw is E_INTERNAL. */
+export function problemOf(thrown: unknown): Problem {
+  const error = firstCause(thrown);
+  if (error instanceof FirnError) return error.problem;
+  const failure = systemFailure(error);
+  if (failure !== undefined) return failure;
+  const words = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
+  return { code: "E_INTERNAL", message: words, hint: "This is a defect of firn." };
+}
+
+/** Runs `work`; what it throws leaves with `effect`, unless an inner scope has set one. `effect` is asked for at that moment. */
+export function withEffect<T>(effect: Effect | (() => Effect), work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw FirnError.of(settled(problemOf(error), typeof effect === "string" ? effect : effect()));
   }
 }

@@ -78,7 +78,7 @@ export interface Refusal {
   readonly problem: Problem;
 }
 
-export function problem(code: ProblemCode, message: string, hint?: string): Problem {
+function problem(code: ProblemCode, message: string, hint?: string): Problem {
   return hint === undefined ? { code, message } : { code, message, hint };
 }
 

@@ -51,7 +51,7 @@ export function packageSources(root: string, text: string, wish: PackageWish): P
     if (!isDirectory(place)) {
       throw new FirnError(
         "E_MIRROR",
-        `The repository ${place} is not there. What boots was not touched.`,
+        `The repository ${place} is not there.`,
         "Mount it, or take it out of /etc/apk/repositories with `firn edit`.",
       );
     }

@@ -1,30 +1,35 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
-import { generationRoot } from "../host/volume/roots.ts";
 import { templateFromFstab } from "../model/volume/fstab.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
-import { commit } from "./commit.ts";
-import { replaceTemplate } from "./transaction.ts";
+import type { Executors, Work } from "./run-plan.ts";
+import type { VolumeStore } from "./store/volume-store.ts";
+
+export interface SwitchContext {
+  readonly store: VolumeStore;
+  readonly state: VolumeState;
+  /** The template that the commit brings, when it changes. */
+  template: string | undefined;
+}
 
 /** Throws E_BOOT_FILES unless a generation has what the boot menu names: its own flavour's kernel, or those of the default before it. */
-function requireBootable(top: string, state: VolumeState, chosen: GenerationId): void {
+function requireBootable({ store, state }: SwitchContext, chosen: GenerationId): void {
   const flavor = state.generations.find(({ id }) => id === chosen)?.record.flavor;
   const [before] = state.slots;
-  const flavors =
-    flavor === undefined ? (before === undefined ? [] : kernelFlavors(generationRoot(top, before))) : [flavor];
-  for (const name of flavors) requireBootFiles(generationRoot(top, chosen), name);
+  const flavors = flavor === undefined ? (before === undefined ? [] : kernelFlavors(store.root(before))) : [flavor];
+  for (const name of flavors) requireBootFiles(store.root(chosen), name);
 }
 
 /**
  * The template that goes with a generation: its own fstab, or what it did to fstab would come back with the next change after a
  * rollback from it. Undefined where the template is not that of the default before, so that somebody has edited it by hand.
  */
-function templateOf(top: string, state: VolumeState, chosen: GenerationId): string | undefined {
+function templateOf({ store, state }: SwitchContext, chosen: GenerationId): string | undefined {
   const [before] = state.slots;
   const own = (id: GenerationId): string | undefined => {
-    const text = readTextIfAny(`${generationRoot(top, id)}/etc/fstab`);
+    const text = readTextIfAny(`${store.root(id)}/etc/fstab`);
     return text === undefined ? undefined : templateFromFstab(text);
   };
   const followed = before !== undefined && state.template !== undefined && own(before) === state.template;
@@ -32,13 +37,18 @@ function templateOf(top: string, state: VolumeState, chosen: GenerationId): stri
   return next === state.template ? undefined : next;
 }
 
-/** Makes a generation slot 0; durable when it returns. Throws E_BOOT_FILES with nothing changed. */
-export function switchDefault(top: string, state: VolumeState, { slots }: SwitchStep): void {
-  const [chosen] = slots;
-  if (chosen === undefined) return;
-  requireBootable(top, state, chosen);
-  const template = templateOf(top, state, chosen);
-  commit(top, slots, () => {
-    if (template !== undefined) replaceTemplate(top, template);
-  });
+/** Makes slots boot, with the template that the plan brought along; takes the template back should the switch fail. */
+export function commit(slots: readonly GenerationId[], { store, state, template }: SwitchContext, work: Work): void {
+  const before = state.template;
+  if (template !== undefined && before !== undefined)
+    work.undo(() => store.restoreTemplate(before), "default unchanged");
+  store.commit(slots, () => work.stands("committed"), template);
 }
+
+export const switchExecutors: Executors<SwitchStep, SwitchContext> = {
+  "require-boot-files": ({ id }, context) => requireBootable(context, id),
+  template: ({ id }, context) => {
+    context.template = templateOf(context, id);
+  },
+  commit: ({ slots }, context, work) => commit(slots, context, work),
+};

@@ -1,20 +1,27 @@
-import { newGenerationId } from "../apply/draft.ts";
-import { changeMaker } from "../apply/make-change.ts";
+import { templateOf, type ChangeContext } from "../apply/change/change-context.ts";
+import { changeExecutors } from "../apply/change/executors.ts";
+import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { PackageWish } from "../apply/packages.ts";
-import { prepareChange, type PreparedChange } from "../apply/prepare-change.ts";
-import { Transaction, type Outcome } from "../apply/transaction.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { environment, workingDirectory } from "../host/machine/terminal.ts";
 import { normaliseRepository, parseRelease } from "../model/packages/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
 import { approximateSize } from "../model/text/size.ts";
-import { commonsOf } from "../model/volume/fstab.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import { FirnError, orThrow } from "../model/problem.ts";
+import { FirnError, orThrow, type Refusal } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import type { VolumeState } from "../model/volume/state.ts";
-import { GENERATION_OVERHEAD, describeStep, planChange, type Change } from "../plan/change.ts";
+import {
+  GENERATION_OVERHEAD,
+  describeStep,
+  planChange,
+  planEdit,
+  type Change,
+  type ChangeStep,
+} from "../plan/change.ts";
+import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
+import { planned } from "./planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session.ts";
 
@@ -59,85 +66,73 @@ function withFreedSpace({ volume, state }: WriteSession, needed: number): Volume
   return { ...state, space: { ...state.space, used: state.space.total - free, free } };
 }
 
-function dryRun(prepared: PreparedChange | undefined, steps: readonly string[], id: GenerationId): Result {
-  const changes = prepared?.simulation?.changes ?? [];
-  const fetched = prepared?.simulation?.downloadBytes ?? 0;
-  const sizes = `Writes ${approximateSize(prepared?.neededBytes ?? 0)}${fetched === 0 ? "" : `, of which ${approximateSize(fetched)} are fetched first`}.`;
-  return {
-    data: {
-      dryRun: true,
-      generation: id,
-      steps,
-      changes,
-      neededBytes: prepared?.neededBytes ?? 0,
-      fetchedBytes: fetched,
-    },
-    lines: [
-      ...steps,
-      ...changes.map((change) => `  ${changeText(change)}`),
-      ...(prepared?.simulation === undefined ? [] : [sizes]),
-    ],
-  };
+function dryRun(prepared: PreparedChange, plan: Plan<ChangeStep>, id: GenerationId): Result {
+  const { simulation, neededBytes, fetchBytes } = prepared;
+  const changes = simulation?.changes ?? [];
+  const fetched = fetchBytes === 0 ? "" : `, of which ${approximateSize(fetchBytes)} are fetched first`;
+  return planned(plan, { generation: id, changes, neededBytes, fetchedBytes: fetchBytes }, [
+    ...changes.map((change) => `  ${changeText(change)}`),
+    ...(simulation === undefined ? [] : [`Writes ${approximateSize(neededBytes)}${fetched}.`]),
+  ]);
 }
 
-function answer(outcome: Outcome, next: GenerationId | undefined): Result {
-  const { generation, record } = outcome;
-  if (generation === undefined || record === undefined) {
+function answer({ record, draft }: ChangeContext, next: GenerationId | undefined): Result {
+  if (draft === undefined || record === undefined) {
     return { data: { changed: false, default: next }, lines: ["Nothing changed, so no generation was made."] };
   }
   const conflicts = record.conflicts ?? [];
   return {
-    data: { changed: true, generation, ...record },
+    data: { changed: true, generation: draft.id, ...record },
     lines: [
       ...(record.changes ?? []).map(changeText),
       ...(conflicts.length === 0
         ? []
         : ["Configuration files to merge (`firn edit`):", ...conflicts.map((path) => `  ${path}`)]),
-      `${generation} boots next. What runs now was not touched.`,
+      `${draft.id} boots next. What runs now was not touched.`,
     ],
   };
 }
 
 /** The one way of every change: plan, and unless it is a dry run, draft, seal and commit. */
-export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change): Result {
+export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change | Refusal): Result {
   return writing(flags, command, (session) => {
-    const { volume, state, report } = session;
-    const wanted = choose(state);
+    const { volume, store, state, report, carryOut } = session;
+    const wanted = orThrow(choose(state));
     const config = wanted.kind === "apk" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
     const wish = packageWish(flags, config);
-    const prepared = base === undefined ? undefined : prepareChange(volume.path, state, wanted, base, wish);
-    const id = newGenerationId(
-      volume.path,
-      state.generations.map((generation) => generation.id),
-    );
-    const steps = orThrow(
-      planChange(withFreedSpace(session, prepared?.neededBytes ?? 0), {
-        change: wanted,
-        ...(chosen === undefined ? {} : { base: chosen }),
-        id,
-        force: flags.force === true,
-        neededBytes: prepared?.neededBytes ?? 0,
-        autoGc: config.retention.autoGc,
-      }),
-    );
-    if (flags.dryRun) return dryRun(prepared, steps.map(describeStep), id);
-    const fetched = prepared?.simulation?.downloadBytes ?? 0;
-    if (fetched > 0) {
-      report.note(`Fetching ${approximateSize(fetched)}.`);
-      prepared?.fetch();
-    }
-    using transaction = new Transaction({
-      volume,
+    const prepared = base === undefined ? unprepared(wish) : prepareChange(volume.path, state, wanted, base, wish);
+    const { neededBytes, fetchBytes } = prepared;
+    const id = store.newId(state.generations.map((generation) => generation.id));
+    const steps = planChange(withFreedSpace(session, neededBytes), {
+      change: wanted,
+      ...(chosen === undefined ? {} : { base: chosen }),
+      id,
+      force: flags.force === true,
+      neededBytes,
+      fetchBytes,
+      autoGc: config.retention.autoGc,
+    });
+    const plan = { steps: orThrow(steps), describe: describeStep };
+    if (flags.dryRun) return dryRun(prepared, plan, id);
+    const context: ChangeContext = {
+      store,
       state,
       report,
       command,
       description: flags.description,
-      make: changeMaker(prepared?.sources, wish),
-      binds: prepared?.sources?.binds ?? [],
-    });
-    return answer(transaction.run(steps), state.slots[0]);
+      prepared,
+      templateBefore: templateOf(store, state),
+      template: undefined,
+      draft: undefined,
+      base: undefined,
+      files: [],
+      kernel: undefined,
+      record: undefined,
+    };
+    carryOut(plan, changeExecutors, context);
+    return answer(context, state.slots[0]);
   });
 }
 
@@ -178,23 +173,6 @@ export function shell(flags: ChangeFlags): Result {
 
 /** `firn edit FILE` */
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
-  return change(flags, `firn edit ${file}`, (state) => {
-    if (!file.startsWith("/") || file.split("/").includes("..")) {
-      throw new FirnError(
-        "E_FILE",
-        `${file} is no absolute path. Nothing was changed.`,
-        "Name the file as the running system does: /etc/hosts.",
-      );
-    }
-    const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));
-    if (common !== undefined) {
-      throw new FirnError(
-        "E_FILE",
-        `${file} is shared between the generations. Nothing was changed.`,
-        "Edit it directly: it is writable.",
-      );
-    }
-    const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
-    return { kind: "edit", file, editor };
-  });
+  const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
+  return change(flags, `firn edit ${file}`, (state) => planEdit(state, file, editor));
 }

@@ -1,24 +1,23 @@
-import { deleteSubvolume, flush } from "../host/volume/btrfs.ts";
+import { commonsExecutors } from "../apply/commons.ts";
 import { mountedSubvolumes } from "../host/volume/inspect-volume.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
-import { commonsName, validateCommons } from "../model/volume/commons.ts";
-import { commonsOf } from "../model/volume/fstab.ts";
-import { layout } from "../model/volume/layout.ts";
-import { nearest } from "../model/text/nearest.ts";
-import { FirnError } from "../model/problem.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
+import {
+  describeCommonsStep,
+  planAddCommons,
+  planDeleteCommons,
+  planRemoveCommons,
+  sharedPaths,
+} from "../plan/commons.ts";
+import { planned } from "./planned.ts";
 import { table, type Result } from "../report/result.ts";
 import { change, type ChangeFlags } from "./change.ts";
 import { reading, writing, type ReadFlags, type WriteFlags } from "./session.ts";
 
-function shared(state: VolumeState): { name: string; path: string }[] {
-  return commonsOf(state.template ?? "");
-}
-
 /** `firn commons list` */
 export function listCommons(flags: ReadFlags): Result {
   return reading(flags, ({ state }) => {
-    const mounted = shared(state);
+    const mounted = sharedPaths(state);
     const rows = state.commons.map((name) => ({ name, path: mounted.find((one) => one.name === name)?.path ?? null }));
     return {
       data: { commons: rows },
@@ -32,72 +31,28 @@ export function listCommons(flags: ReadFlags): Result {
 
 /** `firn commons add PATH` */
 export function addCommons(flags: ChangeFlags, [path = ""]: readonly string[]): Result {
-  return change(flags, `firn commons add ${path}`, (state) => {
-    const existing = shared(state);
-    const checked = validateCommons([path], existing.map((one) => one.path) as never);
-    if (!checked.ok) throw new FirnError("E_COMMONS", `${path}: ${checked.message} Nothing was changed.`, checked.hint);
-    if (existing.some((one) => one.path === path))
-      throw new FirnError("E_COMMONS", `${path} is shared already. Nothing was changed.`);
-    const own = checked.value.find((one) => one === path);
-    if (own === undefined) throw new Error(`${path} was accepted but is not there`);
-    return { kind: "add-commons", name: commonsName(own), path };
-  });
+  return change(flags, `firn commons add ${path}`, (state) => planAddCommons(state, path));
 }
 
 /** `firn commons remove PATH`: the generations from the next one on have their own; the data stays. */
 export function removeCommons(flags: ChangeFlags, [path = ""]: readonly string[]): Result {
-  return change(flags, `firn commons remove ${path}`, (state) => {
-    const existing = shared(state).map((one) => one.path);
-    if (existing.includes(path)) return { kind: "remove-commons", path };
-    const near = nearest(path, existing);
-    throw new FirnError(
-      "E_COMMONS",
-      `${path} is not shared.${near === undefined ? "" : ` Did you mean ${near}?`}`,
-      "`firn commons list` shows what is.",
-    );
-  });
+  return change(flags, `firn commons remove ${path}`, (state) => planRemoveCommons(state, path));
+}
+
+function confirm(name: string, yes: boolean | undefined): void {
+  const question = `Delete ${name} and all data in it? Older generations still mount it. Type its name: `;
+  if (yes || (isTerminal() && ask(question) === name)) return;
+  throw new FirnError("E_CONFIRM", "Not confirmed.", "Type the name when asked, or add --yes.");
 }
 
 /** `firn commons delete NAME` */
 export function deleteCommons(flags: WriteFlags & { yes?: boolean }, [name = ""]: readonly string[]): Result {
-  return writing(flags, "firn commons delete", ({ volume, state }) => {
-    if (!state.commons.includes(name)) {
-      const near = nearest(name, state.commons);
-      throw new FirnError(
-        "E_COMMONS",
-        `There is no commons ${name}.${near === undefined ? "" : ` Did you mean ${near}?`}`,
-        "`firn commons list` shows what there is.",
-      );
-    }
-    const used = shared(state).find((one) => one.name === name);
-    if (used !== undefined) {
-      throw new FirnError(
-        "E_COMMONS",
-        `${name} is shared as ${used.path}. Nothing was deleted.`,
-        `\`firn commons remove ${used.path}\` first.`,
-      );
-    }
-    if (mountedSubvolumes(volume.path).includes(`/${layout.common(name)}`)) {
-      throw new FirnError(
-        "E_COMMONS",
-        `${name} is mounted: what runs uses it, and would find it empty at once. Nothing was deleted.`,
-        "Reboot into a generation that no longer shares it first.",
-      );
-    }
-    if (flags.dryRun) return { data: { deleted: null }, lines: [`Would delete ${name} and all data in it.`] };
-    if (
-      !flags.yes &&
-      (!isTerminal() ||
-        ask(`Delete ${name} and all data in it? Older generations still mount it. Type its name: `) !== name)
-    ) {
-      throw new FirnError(
-        "E_CONFIRM",
-        "Not confirmed. Nothing was deleted.",
-        "Type the name when asked, or add --yes.",
-      );
-    }
-    deleteSubvolume(`${volume.path}/${layout.common(name)}`);
-    flush(volume.path);
+  return writing(flags, "firn commons delete", ({ volume, store, state, carryOut }) => {
+    const steps = orThrow(planDeleteCommons(state, name, mountedSubvolumes(volume.path)));
+    const plan = { steps, describe: describeCommonsStep };
+    if (flags.dryRun) return planned(plan, { deleted: null });
+    confirm(name, flags.yes);
+    carryOut(plan, commonsExecutors, { store });
     return { data: { deleted: name }, lines: [`Deleted ${name}.`] };
   });
 }

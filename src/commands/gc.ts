@@ -1,9 +1,10 @@
-import { collect } from "../apply/collect.ts";
+import { gcExecutors } from "../apply/gc.ts";
 import { retentionWish } from "../model/config/firn.ts";
 import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
-import { planGc } from "../plan/gc.ts";
+import { deletion, describeGcStep, planGc } from "../plan/gc.ts";
+import { planned } from "./planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";
 
@@ -14,7 +15,7 @@ export interface GcFlags extends WriteFlags {
 
 /** `firn gc [GEN…]` */
 export function gc(flags: GcFlags, words: readonly string[]): Result {
-  return writing(flags, "firn gc", ({ volume, state, report, config }) => {
+  return writing(flags, "firn gc", ({ store, state, config, carryOut }) => {
     const { retention: settings } = config();
     const retention = retentionWish(
       {
@@ -25,26 +26,14 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
       state.space.total,
     );
     const named = words.map((word) => orThrow(select(state, word)));
-    const plan = orThrow(planGc(state, retention, named, Date.now()));
-    const data = { deleted: !flags.dryRun, ...plan };
-    const total = plan.generations.length + plan.drafts.length;
-    if (flags.dryRun) {
-      return {
-        data,
-        lines:
-          total === 0
-            ? ["Nothing to delete."]
-            : [...plan.generations, ...plan.drafts].map((id) => `Would delete ${id}`),
-      };
-    }
-    let done = 0;
-    collect(volume.path, plan, (name) => report.step(++done, total, `Delete ${name}`));
-    return {
-      data,
-      lines: [
-        total === 0 ? "Nothing to delete." : `Deleted ${total} of ${state.generations.length + state.drafts.length}.`,
-      ],
-    };
+    const garbage = orThrow(planGc(state, retention, named, Date.now()));
+    const plan = { steps: deletion(garbage), describe: describeGcStep };
+    const data = { deleted: !flags.dryRun, ...garbage };
+    if (flags.dryRun) return planned(plan, data);
+    carryOut(plan, gcExecutors, { store });
+    const total = garbage.generations.length + garbage.drafts.length;
+    const all = state.generations.length + state.drafts.length;
+    return { data, lines: [total === 0 ? "Nothing to delete." : `Deleted ${total} of ${all}.`] };
   });
 }
 

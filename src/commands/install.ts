@@ -1,11 +1,12 @@
-import { Installer, type Installed } from "../apply/install/installer.ts";
+import { installExecutors } from "../apply/install/executors.ts";
+import { Installation, type InstallTarget } from "../apply/install/installation.ts";
 import { checkPackages, prepareInstall, type Prepared } from "../apply/install/prepare.ts";
+import { runPlan } from "../apply/run-plan.ts";
 import { requireLoopDevice } from "../host/disk/map.ts";
 import { inspectDisk } from "../host/disk/inspect-disk.ts";
 import { exists, isFile, readText, readTextIfAny } from "../host/kernel/files.ts";
 import { newGuids } from "../host/disk/format.ts";
-import { createImage, filledUp, removeImage } from "../host/disk/image.ts";
-import { isolate } from "../host/kernel/isolate.ts";
+import { filledUp, imageExists } from "../host/disk/image.ts";
 import { memoryBytes } from "../host/kernel/memory.ts";
 import { ask, isTerminal, workingDirectory } from "../host/machine/terminal.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
@@ -13,12 +14,13 @@ import { mergeFlags, type MachineFlags } from "../model/machine/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
-import { planDisk, type DiskTarget } from "../model/disk/layout.ts";
-import { FirnError, orThrow } from "../model/problem.ts";
-import { describeInstallStep, installSteps, type InstallPlan } from "../plan/install.ts";
-import { problemOf } from "../host/kernel/failure.ts";
-import { terminalReport, type Report } from "../report/report.ts";
+import type { DiskTarget } from "../model/disk/layout.ts";
+import { FirnError, orThrow, type Problem } from "../model/problem.ts";
+import { describeInstallStep, planInstall, type InstallPlan } from "../plan/install.ts";
+import { planned } from "./planned.ts";
+import type { Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
+import { changing, type Changing } from "./session.ts";
 
 export interface InstallFlags extends MachineFlags {
   config?: string;
@@ -51,11 +53,7 @@ function readConfigFile(path: string | undefined): PartialMachine {
   const file = absolute(path, workingDirectory());
   const text = readTextIfAny(file);
   if (text === undefined)
-    throw new FirnError(
-      "E_CONFIG_FILE",
-      `${path}: no such file. Nothing was changed.`,
-      "`firn config --example` prints one.",
-    );
+    throw new FirnError("E_CONFIG_FILE", `${path}: no such file.`, "`firn config --example` prints one.");
   const parsed = parseMachineToml(text, path);
   if (!parsed.ok) throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
   const { system, ...rest } = parsed.value;
@@ -85,16 +83,6 @@ function machineConfig(flags: InstallFlags): MachineConfig {
   return { ...merged.value, system: withAbsolutePaths(merged.value.system, workingDirectory()) };
 }
 
-function planInstall(config: MachineConfig, target: DiskTarget, prepared: Prepared): InstallPlan {
-  const { espSize, swapSize } = config.disk;
-  const wish = { espBytes: espSize, swapBytes: swapSize, minimumRootBytes: prepared.minimumRootBytes };
-  return { steps: installSteps, layout: orThrow(planDisk(target, wish, newGuids())) };
-}
-
-function planLines(config: MachineConfig, { steps, layout }: InstallPlan): string[] {
-  return steps.map((step, index) => `${index + 1}. ${describeInstallStep(step, config, layout)}`);
-}
-
 /** What may be printed, logged and pasted: a hash can be tried against a list of passwords. */
 function withoutSecrets(config: MachineConfig): MachineConfig {
   const hidden = <T extends { readonly passwordHash?: string }>(account: T): T =>
@@ -103,11 +91,16 @@ function withoutSecrets(config: MachineConfig): MachineConfig {
   return { ...config, identity: { ...config.identity, root: hidden(root), users: users.map(hidden) } };
 }
 
+function planLines({ steps }: InstallPlan): string[] {
+  return steps.map((step, index) => `${index + 1}. ${describeInstallStep(step)}`);
+}
+
 function dryRun(path: string, config: MachineConfig, plan: InstallPlan, before: readonly string[]): Result {
-  return {
-    data: { dryRun: true, path, steps: plan.steps, partitions: plan.layout.partitions, config: withoutSecrets(config) },
-    lines: [...before, "", "Would:", ...planLines(config, plan)],
-  };
+  const { data, lines } = planned(
+    { steps: plan.steps, describe: describeInstallStep },
+    { path, partitions: plan.layout.partitions, config: withoutSecrets(config) },
+  );
+  return { data, lines: [...before, "", "Would:", ...lines] };
 }
 
 /** A virtual machine's devices need none. */
@@ -115,7 +108,8 @@ function lacksFirmware({ system }: MachineConfig): boolean {
   return system.flavor !== "virt" && system.firmware.length === 0;
 }
 
-function summary(path: string, kind: "disk" | "image", config: MachineConfig, installed: Installed): Result {
+function summary({ target: { path, kind }, config, opened, sealed, kernel, bootEntry }: Installation): Result {
+  const release = sealed?.release;
   const { identity, disk, system } = config;
   const logins = [
     ...(identity.root.locked ? [] : ["root, by password"]),
@@ -131,14 +125,22 @@ function summary(path: string, kind: "disk" | "image", config: MachineConfig, in
     ...(lacksFirmware(config)
       ? ["firmware (linux-firmware-none): network cards and graphics that need it will not work; --firmware PACKAGE"]
       : []),
-    ...(installed.bootEntry.status === "skipped" && kind === "disk"
-      ? [`an EFI boot entry (${installed.bootEntry.reason})`]
-      : []),
+    ...(bootEntry.status === "skipped" && kind === "disk" ? [`an EFI boot entry (${bootEntry.reason})`] : []),
   ];
   return {
-    data: { path, ...installed, slots: disk.slots, hostname: identity.hostname, logins, unset },
+    data: {
+      path,
+      generation: opened.id,
+      kernel,
+      release,
+      bootEntry,
+      slots: disk.slots,
+      hostname: identity.hostname,
+      logins,
+      unset,
+    },
     lines: [
-      `${path} boots Alpine ${installed.release ?? ""} (kernel ${installed.kernel}), read-only, as generation ${installed.generation}.`,
+      `${path} boots Alpine ${release ?? ""} (kernel ${kernel}), read-only, as generation ${opened.id}.`,
       `Boot menu: ${disk.slots} slots, all the same until the first upgrade${system.serial === undefined ? "" : `; console on ${system.serial.port}`}.`,
       `Log in: ${logins.length === 0 ? "nobody can" : logins.join("; ")}.`,
       ...(unset.length === 0 ? [] : [`Not set: ${unset.join("; ")}.`]),
@@ -146,139 +148,100 @@ function summary(path: string, kind: "disk" | "image", config: MachineConfig, in
   };
 }
 
-function confirm(disk: Disk, config: MachineConfig, plan: InstallPlan, flags: InstallFlags, report: Report): void {
+function confirm(disk: Disk, plan: InstallPlan, flags: InstallFlags, report: Report): void {
   if (flags.yes) return;
   const name = disk.path.slice(disk.path.lastIndexOf("/") + 1);
   if (!isTerminal()) {
     if (holdsData(disk)) {
       throw new FirnError(
         "E_DISK_FULL_OF_DATA",
-        `${disk.path} holds data. Nothing was changed.\n${describeDisk(disk).join("\n")}`,
+        `${disk.path} holds data.\n${describeDisk(disk).join("\n")}`,
         "To lose all of it: --yes.",
       );
     }
     throw new FirnError(
       "E_CONFIRM",
-      `There is no terminal to ask at whether ${disk.path} may be overwritten. Nothing was changed.`,
+      `There is no terminal to ask at whether ${disk.path} may be overwritten.`,
       "To go on without being asked: --yes.",
     );
   }
-  for (const line of [...describeDisk(disk), "", ...planLines(config, plan), ""]) report.note(line);
+  for (const line of [...describeDisk(disk), "", ...planLines(plan), ""]) report.note(line);
   const answer = ask(`Everything on ${disk.path} will be lost. Type ${name} to go on: `);
   if (answer !== name && answer !== disk.path)
-    throw new FirnError("E_CONFIRM", "Not confirmed. Nothing was changed.", `Type ${name} when asked, or add --yes.`);
-}
-
-const UNCHANGED = "Nothing was changed.";
-
-/** What fails before the first step has changed nothing, and says so. */
-function beforehand<T>(look: () => T): T {
-  try {
-    return look();
-  } catch (error) {
-    const { code, message, hint } = problemOf(error);
-    const [first = "", ...rest] = message.replace(/ What boots was not touched\.$/, "").split("\n");
-    const said = message.includes(UNCHANGED) ? message : [`${first} ${UNCHANGED}`, ...rest].join("\n");
-    throw new FirnError(code, said, hint);
-  }
-}
-
-/** After the first step something was changed, whatever failed: what is left of it is said instead. */
-function carryOut(installer: Installer, path: string, kind: "disk" | "image"): Installed {
-  try {
-    const installed = installer.run();
-    installer.finish();
-    return installed;
-  } catch (error) {
-    const seen = problemOf(error);
-    // The first step found it in use before it wrote anything.
-    if (seen.code === "E_DISK_BUSY") throw error;
-    const full = kind === "image" && seen.code !== "E_INTERRUPTED" ? filledUp(path) : undefined;
-    const { code, message, hint } = full?.problem ?? seen;
-    const left =
-      kind === "disk"
-        ? `The installation of ${path} is unfinished: it does not boot, and \`firn status --volume ${path}\` says how far it came.`
-        : `${path} was removed.`;
-    const said = message.replaceAll(/ (Nothing was changed|What boots was not touched)\./g, "");
-    throw new FirnError(code, `${said}\n${left}`, code === "E_NO_SPACE" ? SPACE : hint);
-  }
+    throw new FirnError("E_CONFIRM", "Not confirmed.", `Type ${name} when asked, or add --yes.`);
 }
 
 /** `firn gc`, which frees space elsewhere, has nothing to delete here. */
 const SPACE = "Use a larger disk or --size, or fewer packages.";
 
+/** What a failure was, seen from outside: a full image file, or a disk that is too small for what was wished. */
+function explain({ path, kind }: InstallTarget): (cause: Problem) => Problem {
+  return (cause) => {
+    const full = kind === "image" && cause.code !== "E_INTERRUPTED" ? filledUp(path)?.problem : undefined;
+    if (full !== undefined) return full;
+    return cause.code === "E_NO_SPACE" ? { ...cause, hint: SPACE } : cause;
+  };
+}
+
+function carryOut(context: Installation, plan: InstallPlan, { report, standing, answer }: Changing): Result {
+  runPlan({
+    plan: { steps: plan.steps, describe: describeInstallStep },
+    executors: installExecutors,
+    context,
+    report,
+    standing,
+    before: (step) => context.note(step),
+    explain: explain(context.target),
+  });
+  return answer(summary(context));
+}
+
+/** The plan for a disk or an image of this size. */
+function planFor(config: MachineConfig, target: Omit<DiskTarget, "memoryBytes">, prepared: Prepared): InstallPlan {
+  const { sets, installedBytes } = prepared;
+  const wish = { config, target: { ...target, memoryBytes: memoryBytes() }, guids: newGuids(), sets, installedBytes };
+  return orThrow(planInstall(wish));
+}
+
 /** `firn install DISK` */
 export function install(flags: InstallFlags, [path = ""]: readonly string[]): Result {
-  isolate();
-  const report = terminalReport(flags.json === true);
-  const config = machineConfig(flags);
-  const disk = inspectDisk(path);
-  const refusal = refuseDisk(disk);
-  if (refusal !== undefined) orThrow(refusal);
-  if (disk.kind !== "disk") throw new Error("a disk that was not refused");
-  using prepared = beforehand(() => prepareInstall(config));
-  const plan = planInstall(
-    config,
-    { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes, memoryBytes: memoryBytes() },
-    prepared,
-  );
-  if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
-  beforehand(() => {
+  return changing(flags, (command) => {
+    const config = machineConfig(flags);
+    const disk = inspectDisk(path);
+    const refusal = refuseDisk(disk);
+    if (refusal !== undefined) orThrow(refusal);
+    if (disk.kind !== "disk") throw new Error("a disk that was not refused");
+    using prepared = prepareInstall(config, flags.dryRun !== true);
+    const plan = planFor(config, { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes }, prepared);
+    if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
     checkPackages(prepared);
-    confirm(disk, config, plan, flags, report);
+    confirm(disk, plan, flags, command.report);
+    // Packages were fetched, and a person was asked, since it was looked at.
+    const changed = refuseChanged(disk, inspectDisk(path));
+    if (changed !== undefined) orThrow(changed);
+    const target = { path: disk.path, kind: "disk" } as const;
+    using context = new Installation(target, config, plan.layout, prepared, command.report);
+    return carryOut(context, plan, command);
   });
-  // Packages were fetched, and a person was asked, since it was looked at.
-  const changed = refuseChanged(disk, inspectDisk(path));
-  if (changed !== undefined) orThrow(changed);
-  using installer = new Installer({
-    path: disk.path,
-    kind: "disk",
-    config,
-    plan,
-    prepared,
-    report,
-    command: "firn install",
-  });
-  return summary(disk.path, "disk", config, carryOut(installer, disk.path, "disk"));
 }
 
 /** Sectors of an image file. */
 const IMAGE_SECTOR = 512;
-/** Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader. */
-const BESIDE = 64 * 2 ** 20;
 
 /** `firn image FILE` */
 export function image(flags: InstallFlags, [file = ""]: readonly string[]): Result {
-  isolate();
-  const report = terminalReport(flags.json === true);
-  const config = machineConfig(flags);
-  const bytes = config.disk.size;
-  if (bytes === undefined)
-    throw new FirnError("E_USAGE", "How large shall the image be? Nothing was changed.", "--size 4G");
-  const path = absolute(file, workingDirectory());
-  if (exists(path))
-    throw new FirnError(
-      "E_IMAGE_EXISTS",
-      `${file} exists. Nothing was changed.`,
-      "Name another file, or remove this one.",
-    );
-  using prepared = beforehand(() => prepareInstall(config));
-  const plan = planInstall(
-    config,
-    { kind: "image", bytes, sectorBytes: IMAGE_SECTOR, memoryBytes: memoryBytes() },
-    prepared,
-  );
-  if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
-  requireLoopDevice(path);
-  const refusal = createImage(path, bytes, Math.min(bytes, prepared.installedBytes + BESIDE));
-  if (refusal !== undefined) orThrow(refusal);
-  let finished = false;
-  try {
-    using installer = new Installer({ path, kind: "image", config, plan, prepared, report, command: "firn image" });
-    const result = summary(path, "image", config, carryOut(installer, path, "image"));
-    finished = true;
-    return result;
-  } finally {
-    if (!finished) removeImage(path);
-  }
+  return changing(flags, (command) => {
+    const config = machineConfig(flags);
+    const bytes = config.disk.size;
+    if (bytes === undefined) throw new FirnError("E_USAGE", "How large shall the image be?", "--size 4G");
+    const path = absolute(file, workingDirectory());
+    if (exists(path)) throw FirnError.of(imageExists(file).problem);
+    using prepared = prepareInstall(config, flags.dryRun !== true);
+    const plan = planFor(config, { kind: "image", bytes, sectorBytes: IMAGE_SECTOR }, prepared);
+    if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
+    requireLoopDevice(path);
+    const target = { path, kind: "image" } as const;
+    using context = new Installation(target, config, plan.layout, prepared, command.report);
+    return carryOut(context, plan, command);
+  });
 }

@@ -1,9 +1,11 @@
-import { writeRecord } from "../apply/record.ts";
+import { markExecutors } from "../apply/mark.ts";
 import type { GenerationRecord } from "../model/volume/generation.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import type { VolumeState } from "../model/volume/state.ts";
+import { describeMarkStep, planMark } from "../plan/mark.ts";
+import { planned } from "./planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";
 
@@ -14,15 +16,16 @@ function change(
   edit: (record: GenerationRecord) => GenerationRecord,
   done: string,
 ): Result {
-  return writing(flags, command, ({ volume, state }) => {
+  return writing(flags, command, ({ store, state, carryOut }) => {
     const id = choose(state);
-    const before = state.generations.find((generation) => generation.id === id)?.record ?? {};
-    const after = edit(before);
-    const same = JSON.stringify(before) === JSON.stringify(after);
-    if (!same && !flags.dryRun) writeRecord(volume.path, id, after);
+    const { steps, record } = planMark(state, id, edit);
+    const plan = { steps, describe: describeMarkStep };
+    const changed = steps.length > 0 && !flags.dryRun;
+    if (flags.dryRun) return planned(plan, { id, changed, ...record });
+    carryOut(plan, markExecutors, { store });
     return {
-      data: { id, changed: !same && !flags.dryRun, ...after },
-      lines: [same ? `${id} is ${done} already.` : `${id} ${flags.dryRun ? "would be" : "is now"} ${done}.`],
+      data: { id, changed, ...record },
+      lines: [changed ? `${id} is now ${done}.` : `${id} is ${done} already.`],
     };
   });
 }

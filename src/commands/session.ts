@@ -1,3 +1,6 @@
+import { runPlan, type Executors, type Standing } from "../apply/run-plan.ts";
+import { VolumeStore } from "../apply/store/volume-store.ts";
+import { problemOf } from "../host/kernel/failure.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
 import { inspect, volumeUuid } from "../host/volume/inspect-volume.ts";
 import { isolate, privateMounts } from "../host/kernel/isolate.ts";
@@ -7,8 +10,9 @@ import { parseFstab } from "../model/volume/fstab.ts";
 import { ROOT, layout } from "../model/volume/layout.ts";
 import type { FirnConfig } from "../model/config/firn.ts";
 import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
-import { FirnError } from "../model/problem.ts";
+import { FirnError, settled } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
+import type { Plan, Step } from "../plan/step.ts";
 import { terminalReport, type Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
 
@@ -28,9 +32,16 @@ export interface ReadSession {
 }
 
 export interface WriteSession extends ReadSession {
-  report: Report;
+  readonly store: VolumeStore;
+  readonly report: Report;
   /** firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending it. */
-  config: () => FirnConfig;
+  readonly config: () => FirnConfig;
+  /** Carries a plan out. Not to be called with --dry-run. */
+  readonly carryOut: <S extends Step, Context>(
+    plan: Plan<S>,
+    executors: Executors<S, Context>,
+    context: Context,
+  ) => void;
 }
 
 /** Looks at a volume: no lock, no write, no program. */
@@ -58,25 +69,66 @@ function useCompression(volume: Volume, { template }: VolumeState): void {
   if (!volume.running && option !== undefined) remount(volume.path, option);
 }
 
-/** Changes a volume, as its one writer, in namespaces of its own. With --dry-run it takes no lock. */
-export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
-  isolate();
+/** Ends the command where the installation of the volume was never finished. */
+function requireFinished({ unfinished }: VolumeState): void {
+  if (unfinished === undefined) return;
+  throw new FirnError(
+    "E_INSTALL_UNFINISHED",
+    `The installation on this volume stopped at step "${unfinished}". It does not boot.`,
+    "Install again.",
+  );
+}
+
+/** What a command that changes something works with, whatever it changes. */
+export interface Changing {
+  readonly report: Report;
+  readonly standing: Standing;
+  /** Notes the answer, while what is held is still to be put away. */
+  readonly answer: (result: Result) => Result;
+}
+
+/**
+ * Runs a command that changes something, in namespaces of its own. What fails leaves with how things stand; what fails once the answer is
+ * known, while things are put away, is a warning beside it.
+ */
+export function changing(flags: { json?: boolean }, use: (command: Changing) => Result): Result {
+  const standing: Standing = { effect: "nothing changed" };
   const report = terminalReport(flags.json === true);
-  const lock = (name: string): Disposable =>
-    lockVolume(name, command, flags.wait === true, (text) => report.note(text));
-  // An image is locked before it is attached, by the file itself: two copies of one image have the same UUID.
-  const image = flags.volume === undefined || flags.dryRun ? undefined : imageIdentity(flags.volume);
-  using _image = image === undefined ? undefined : lock(image);
-  using volume = openVolume(flags.volume, "write");
-  using _volume = image !== undefined || flags.dryRun ? undefined : lock(volumeUuid(volume));
-  const state = inspect(volume, true);
-  if (state.unfinished !== undefined) {
-    throw new FirnError(
-      "E_INSTALL_UNFINISHED",
-      `The installation on this volume stopped at step "${state.unfinished}". It does not boot.`,
-      "Install again.",
-    );
+  let known: Result | undefined;
+  try {
+    isolate();
+    const result = use({ report, standing, answer: (answered) => (known = answered) });
+    return { ...result, effect: standing.effect };
+  } catch (error) {
+    const problem = settled(problemOf(error), standing.effect, standing.about);
+    if (known === undefined) throw FirnError.of(problem);
+    report.note(`What was asked for is done, but: ${problem.message}`);
+    return { ...known, effect: standing.effect };
   }
-  useCompression(volume, state);
-  return use({ volume, state, report, config: () => firnConfig(volume, state) });
+}
+
+/** Changes a volume, as its one writer. With --dry-run it only looks: no lock, no write mount. */
+export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
+  return changing(flags, ({ report, standing, answer }) => {
+    const dry = flags.dryRun === true;
+    const lock = (name: string): Disposable =>
+      lockVolume(name, command, flags.wait === true, (text) => report.note(text));
+    // An image is locked before it is attached, by the file itself: two copies of one image have the same UUID.
+    const image = flags.volume === undefined || dry ? undefined : imageIdentity(flags.volume);
+    using _image = image === undefined ? undefined : lock(image);
+    using volume = openVolume(flags.volume, dry ? "read" : "write");
+    using _volume = image !== undefined || dry ? undefined : lock(volumeUuid(volume));
+    const state = inspect(volume, true);
+    requireFinished(state);
+    if (!dry) useCompression(volume, state);
+    const result = use({
+      volume,
+      state,
+      report,
+      store: new VolumeStore(volume.path),
+      config: () => firnConfig(volume, state),
+      carryOut: (plan, executors, context) => runPlan({ plan, executors, context, report, standing }),
+    });
+    return answer(result);
+  });
 }

@@ -1,26 +1,28 @@
-import { switchDefault } from "../apply/switch.ts";
+import { switchExecutors } from "../apply/switch.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
-import { planSwitch } from "../plan/switch.ts";
+import { describeSwitchStep, planSwitch } from "../plan/switch.ts";
+import { planned } from "./planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session.ts";
 
 function toSlot0(flags: WriteFlags, command: string, word: string | undefined): Result {
-  return writing(flags, command, ({ volume, state, report }) => {
+  return writing(flags, command, ({ store, state, carryOut }) => {
     const target = word === undefined ? undefined : orThrow(select(state, word));
-    const [step] = orThrow(planSwitch(state, target));
-    if (step === undefined) {
+    const plan = { steps: orThrow(planSwitch(state, target)), describe: describeSwitchStep };
+    const commit = plan.steps.find((step) => step.kind === "commit");
+    if (commit === undefined) {
       return {
         data: { changed: false, default: state.slots[0] },
         lines: [`${target} is slot 0 already. Nothing was changed.`],
       };
     }
-    const data = { changed: !flags.dryRun, default: step.slots[0], slots: step.slots };
-    if (flags.dryRun) return { data, lines: [`Would make ${step.slots[0]} slot 0.`] };
-    report.step(1, 1, `Make ${step.slots[0]} slot 0 of ${step.slots.length}`);
-    switchDefault(volume.path, state, step);
-    return { data, lines: [`${step.slots[0]} boots next.`, ...running(state.booted, step.slots[0])] };
+    const [next] = commit.slots;
+    const data = { changed: !flags.dryRun, default: next, slots: commit.slots };
+    if (flags.dryRun) return planned(plan, data);
+    carryOut(plan, switchExecutors, { store, state, template: undefined });
+    return { data, lines: [`${next} boots next.`, ...running(state.booted, next)] };
   });
 }
 

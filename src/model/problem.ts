@@ -47,6 +47,7 @@ export const exitCodes = {
   E_MOUNT: 60,
   E_NOT_DURABLE: 61,
   E_IN_DRAFT: 62,
+  E_OUTPUT: 63,
 } as const;
 
 export type ProblemCode = keyof typeof exitCodes;
@@ -70,6 +71,8 @@ export interface Problem {
   readonly message: string;
   readonly hint?: string;
   readonly effect?: Effect;
+  /** The disk or image that `effect` speaks of. */
+  readonly about?: string;
 }
 
 /** A no as a value: what a plan or a parser gives in place of what was asked for. */
@@ -111,6 +114,7 @@ export function orThrow<T>(value: T | Refusal): T {
 }
 
 /** A problem with its effect, unless an inner scope, which knew better, has set one. */
-export function settled(what: Problem, effect: Effect): Problem {
-  return what.effect === undefined ? { ...what, effect } : what;
+export function settled(what: Problem, effect: Effect, about?: string): Problem {
+  if (what.effect !== undefined) return what;
+  return about === undefined ? { ...what, effect } : { ...what, effect, about };
 }

@@ -1,9 +1,11 @@
-import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
-import { refuse, type Refusal } from "../model/problem.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
+import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
+import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
 import type { VolumeState } from "../model/volume/state.ts";
+import { deletion, describeGcStep, type GcStep } from "./gc.ts";
 
 /** What is done to the draft. */
 export type Change =
@@ -24,16 +26,22 @@ export interface ChangeWish {
   force: boolean;
   /** Bytes that the change is expected to take on the volume. */
   neededBytes: number;
+  /** Bytes of them that come over the network first. */
+  fetchBytes: number;
   /** When space is short, delete every generation that may go: neither count nor age protects then. */
   autoGc: boolean;
 }
 
 export type ChangeStep =
-  | { kind: "discard-drafts"; names: readonly string[] }
-  | { kind: "collect"; generations: readonly GenerationId[]; linkSets: readonly LinkSetId[] }
+  | GcStep
+  | { kind: "await-space" }
+  | { kind: "fetch"; bytes: number }
   | { kind: "open-draft"; id: GenerationId; base: GenerationId }
   | { kind: "change"; change: Change }
-  | { kind: "compare"; force: boolean }
+  | { kind: "fstab" }
+  | { kind: "compare" }
+  | { kind: "discard-unchanged" }
+  | { kind: "boot-files" }
   | { kind: "seal" }
   | { kind: "commit"; slots: readonly GenerationId[] };
 
@@ -53,29 +61,38 @@ export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] |
       "`firn switch GEN` sets one.",
     );
   }
-  const steps: ChangeStep[] = [];
-  if (state.drafts.length > 0) steps.push({ kind: "discard-drafts", names: state.drafts });
-  const needed = wish.neededBytes + GENERATION_OVERHEAD;
-  if (state.space.free < needed) {
-    const kept = mustKeep(state);
-    const free = state.generations.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
-    if (!wish.autoGc || free.length === 0) return noSpace(state, needed, free);
-    steps.push({ kind: "collect", generations: free, linkSets: state.oldLinkSets });
-  }
-  steps.push(
+  const room = makeRoom(state, wish, base);
+  if (isRefusal(room)) return room;
+  return [
+    ...state.drafts.map((name) => ({ kind: "delete-draft" as const, name })),
+    ...room,
+    ...(wish.fetchBytes > 0 ? [{ kind: "fetch" as const, bytes: wish.fetchBytes }] : []),
     { kind: "open-draft", id: wish.id, base },
     { kind: "change", change: wish.change },
-    { kind: "compare", force: wish.force },
+    { kind: "fstab" },
+    { kind: "flush" },
+    { kind: "compare" },
+    ...(wish.force ? [] : [{ kind: "discard-unchanged" as const }]),
+    { kind: "boot-files" },
     { kind: "seal" },
     { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount)) },
-  );
-  return steps;
+  ];
+}
+
+/** The steps that make room when space is short: none when it is not. */
+function makeRoom(state: VolumeState, wish: ChangeWish, base: GenerationId): ChangeStep[] | Refusal {
+  const needed = wish.neededBytes + GENERATION_OVERHEAD;
+  if (state.space.free >= needed) return [];
+  const kept = mustKeep(state);
+  const generations = state.generations.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
+  if (!wish.autoGc || generations.length === 0) return noSpace(state, needed, generations);
+  return [...deletion({ generations, drafts: [], linkSets: state.oldLinkSets }), { kind: "await-space" }];
 }
 
 function noSpace(state: VolumeState, needed: number, free: readonly GenerationId[]): Refusal {
   return refuse(
     "E_NO_SPACE",
-    `This needs ${approximateSize(needed)}, and ${approximateSize(state.space.free)} are free. Nothing was changed.`,
+    `This needs ${approximateSize(needed)}, and ${approximateSize(state.space.free)} are free.`,
     free.length === 0
       ? "Every generation is in a slot, booted, mounted, on trial, pinned or the last known good: unpin one, or grow the volume."
       : `These could go: ${free.join(", ")}. \`firn gc --free ${Math.ceil(needed / 1024 ** 2)}M\` deletes them; auto-gc = true in /etc/firn/firn.toml does it by itself.`,
@@ -85,18 +102,29 @@ function noSpace(state: VolumeState, needed: number, free: readonly GenerationId
 /** One line for a person. */
 export function describeStep(step: ChangeStep): string {
   switch (step.kind) {
-    case "discard-drafts":
-      return `Delete ${step.names.length === 1 ? "the draft" : "the drafts"} of a run that ended early: ${step.names.join(", ")}`;
-    case "collect":
-      return `Delete ${step.generations.join(", ")} to make room`;
+    case "delete":
+    case "delete-draft":
+    case "delete-link-sets":
+    case "flush":
+      return describeGcStep(step);
+    case "await-space":
+      return "Wait for the space to be given back";
+    case "fetch":
+      return `Fetch ${approximateSize(step.bytes)}`;
     case "open-draft":
       return `Open draft ${step.id} from ${step.base}`;
     case "change":
       return describeChange(step.change);
+    case "fstab":
+      return "Write its fstab";
     case "compare":
-      return step.force ? "Look at what changed, and keep it even if nothing did" : "Look at what changed";
+      return "Look at what changed";
+    case "discard-unchanged":
+      return "Discard it if nothing did";
+    case "boot-files":
+      return "Check the boot files";
     case "seal":
-      return "Check the boot files and seal";
+      return "Seal it";
     case "commit":
       return `Make it slot 0 of ${step.slots.length}`;
     default:
@@ -126,4 +154,15 @@ function describeChange(change: Change): string {
 /** apk's words for a change: `upgrade --available`, `add jq`. */
 export function apkArguments(change: Extract<Change, { kind: "apk" }>): string[] {
   return [change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages];
+}
+
+/** The change that edits a file, unless it is one that needs no generation or cannot be named so. */
+export function planEdit(state: VolumeState, file: string, editor: readonly string[]): Change | Refusal {
+  if (!file.startsWith("/") || file.split("/").includes("..")) {
+    return refuse("E_FILE", `${file} is no absolute path.`, "Name the file as the running system does: /etc/hosts.");
+  }
+  const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));
+  if (common !== undefined)
+    return refuse("E_FILE", `${file} is shared between the generations.`, "Edit it directly: it is writable.");
+  return { kind: "edit", file, editor };
 }

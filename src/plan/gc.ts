@@ -3,11 +3,19 @@ import { refuse, type Refusal } from "../model/problem.ts";
 import { mustKeep, retain, type MustKeep, type Retention } from "../model/volume/retention.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 
-export interface GcPlan {
-  generations: readonly GenerationId[];
-  drafts: readonly string[];
-  linkSets: readonly LinkSetId[];
+/** What can go. */
+export interface Garbage {
+  readonly generations: readonly GenerationId[];
+  /** Directory names. */
+  readonly drafts: readonly string[];
+  readonly linkSets: readonly LinkSetId[];
 }
+
+export type GcStep =
+  | { kind: "delete"; name: string }
+  | { kind: "delete-draft"; name: string }
+  | { kind: "delete-link-sets"; ids: readonly LinkSetId[] }
+  | { kind: "flush" };
 
 const why: Readonly<Record<MustKeep, string>> = {
   slot: "is in a boot slot",
@@ -28,17 +36,43 @@ export function planGc(
   retention: Retention,
   named: readonly GenerationId[],
   now: number,
-): GcPlan | Refusal {
+): Garbage | Refusal {
   const kept = mustKeep(state);
   for (const id of named) {
     const reason = kept.get(id);
     if (reason === undefined) continue;
     const hint = reason === "pinned" ? `\`firn unpin ${id}\` first.` : undefined;
-    return refuse("E_GENERATION_KEPT", `${id} ${why[reason]} and stays. Nothing was deleted.`, hint);
+    return refuse("E_GENERATION_KEPT", `${id} ${why[reason]} and stays.`, hint);
   }
   const generations =
     named.length > 0
       ? [...new Set(named)]
       : retain(state, retention, now).flatMap(({ id, keep }) => (keep === undefined ? [id] : []));
   return { generations, drafts: state.drafts, linkSets: state.oldLinkSets };
+}
+
+/** The steps that delete it; none when there is nothing. */
+export function deletion({ generations, drafts, linkSets }: Garbage): GcStep[] {
+  const steps: GcStep[] = [
+    ...generations.map((name) => ({ kind: "delete" as const, name })),
+    ...drafts.map((name) => ({ kind: "delete-draft" as const, name })),
+  ];
+  if (linkSets.length > 0) steps.push({ kind: "delete-link-sets", ids: linkSets });
+  return steps.length === 0 ? [] : [...steps, { kind: "flush" }];
+}
+
+/** One line for a person. */
+export function describeGcStep(step: GcStep): string {
+  switch (step.kind) {
+    case "delete":
+      return `Delete ${step.name}`;
+    case "delete-draft":
+      return `Delete the draft of a run that ended early: ${step.name}`;
+    case "delete-link-sets":
+      return `Delete ${step.ids.length} ${step.ids.length === 1 ? "link set that is" : "link sets that are"} no longer in force`;
+    case "flush":
+      return "Bring it to disk";
+    default:
+      return step satisfies never;
+  }
 }

@@ -1,60 +1,115 @@
-import { sizeLine, type DiskLayout } from "../model/disk/layout.ts";
+import { planDisk, sizeLine, type DiskGuids, type DiskLayout, type DiskTarget } from "../model/disk/layout.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
+import { isRefusal, type Refusal } from "../model/problem.ts";
 
-/** The steps of an installation, in their order; each has an executor in apply/install/. */
-export const installSteps = [
-  "partition",
-  "format",
-  "volume",
-  "base",
-  "commons",
-  "packages",
-  "kernel",
-  "identity",
-  "readiness",
-  "loader",
-  "seal",
-  "commit",
-  "enable",
-] as const;
-
-export type InstallStep = (typeof installSteps)[number];
+/** The steps of an installation, in their order. A disk that is found unfinished names the kind of the one that it had come to. */
+export type InstallStep =
+  | { kind: "create-image"; bytes: number; neededBytes: number }
+  | { kind: "partition"; layout: DiskLayout }
+  | { kind: "format"; swap: boolean }
+  | { kind: "volume" }
+  | { kind: "base"; packages: readonly string[] }
+  | { kind: "commons"; paths: readonly string[] }
+  | { kind: "packages"; packages: readonly string[] }
+  | { kind: "kernel"; packages: readonly string[]; flavor: string }
+  | { kind: "identity"; hostname: string }
+  | { kind: "readiness" }
+  | { kind: "loader"; slots: number }
+  | { kind: "fstab" }
+  | { kind: "flush" }
+  | { kind: "boot-files"; flavor: string }
+  | { kind: "seal" }
+  | { kind: "commit"; slots: number }
+  | { kind: "enable" }
+  | { kind: "finish" };
 
 export interface InstallPlan {
   steps: readonly InstallStep[];
   layout: DiskLayout;
 }
 
+/** What is known of an installation before it is planned. */
+export interface InstallWish {
+  config: MachineConfig;
+  target: DiskTarget;
+  guids: DiskGuids;
+  sets: PackageSets;
+  /** Bytes that the packages install. */
+  installedBytes: number;
+}
+
+/** Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader. */
+const BESIDE = 64 * 2 ** 20;
+
+/** The steps from an empty disk, or from no image at all, to a system that boots; or why there is no room for it. */
+export function planInstall({ config, target, guids, sets, installedBytes }: InstallWish): InstallPlan | Refusal {
+  const { disk, system, identity } = config;
+  const minimumRootBytes = minimumRoot(installedBytes);
+  const layout = planDisk(target, { espBytes: disk.espSize, swapBytes: disk.swapSize, minimumRootBytes }, guids);
+  if (isRefusal(layout)) return layout;
+  const neededBytes = Math.min(target.bytes, installedBytes + BESIDE);
+  const steps: InstallStep[] = [
+    ...(target.kind === "image" ? [{ kind: "create-image" as const, bytes: target.bytes, neededBytes }] : []),
+    { kind: "partition", layout },
+    { kind: "format", swap: layout.partitions.some(({ name }) => name === "SWAP") },
+    { kind: "volume" },
+    { kind: "base", packages: sets.base },
+    { kind: "commons", paths: disk.commons },
+    { kind: "packages", packages: sets.packages },
+    { kind: "kernel", packages: sets.kernel, flavor: system.flavor },
+    { kind: "identity", hostname: identity.hostname },
+    { kind: "readiness" },
+    { kind: "loader", slots: disk.slots },
+    { kind: "fstab" },
+    { kind: "flush" },
+    { kind: "boot-files", flavor: system.flavor },
+    { kind: "seal" },
+    { kind: "commit", slots: disk.slots },
+    { kind: "enable" },
+    { kind: "finish" },
+  ];
+  return { steps, layout };
+}
+
 /** One line for a person. */
-export function describeInstallStep(step: InstallStep, config: MachineConfig, layout: DiskLayout): string {
-  const { system, disk } = config;
-  switch (step) {
+export function describeInstallStep(step: InstallStep): string {
+  switch (step.kind) {
+    case "create-image":
+      return "Make the image file";
     case "partition":
-      return `Partition: ${layout.partitions.map(sizeLine).join(", ")}`;
+      return `Partition: ${step.layout.partitions.map(sizeLine).join(", ")}`;
     case "format":
-      return `Format: FAT32, btrfs${layout.partitions.some(({ name }) => name === "SWAP") ? ", swap" : ""}`;
+      return `Format: FAT32, btrfs${step.swap ? ", swap" : ""}`;
     case "volume":
       return "Lay out the volume";
     case "base":
-      return "Install alpine-base";
+      return `Install ${step.packages.join(" ")}`;
     case "commons":
-      return `Make the commons: ${disk.commons.join(" ")}`;
+      return `Make the commons: ${step.paths.join(" ")}`;
     case "packages":
       return "Install packages";
     case "kernel":
-      return `Install the kernel linux-${system.flavor}`;
+      return `Install the kernel linux-${step.flavor}`;
     case "identity":
-      return `Set host name, users and network of ${config.identity.hostname}`;
+      return `Set host name, users and network of ${step.hostname}`;
     case "readiness":
       return "Make it ready for a read-only root";
     case "loader":
-      return `Write rEFInd with ${disk.slots} entries`;
+      return `Write rEFInd with ${step.slots} entries`;
+    case "fstab":
+      return "Write its fstab";
+    case "flush":
+      return "Bring it to disk";
+    case "boot-files":
+      return "Check the boot files";
     case "seal":
-      return "Check the boot files and seal";
+      return "Seal it";
     case "commit":
-      return "Commit";
+      return `Make it slot 0 of ${step.slots}`;
     case "enable":
       return "Make the disk bootable";
+    case "finish":
+      return "Note that it is finished, and let go of the disk";
     default:
       return step satisfies never;
   }

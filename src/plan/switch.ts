@@ -3,10 +3,10 @@ import { refuse, type Refusal } from "../model/problem.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
 import { previous, type VolumeState } from "../model/volume/state.ts";
 
-export interface SwitchStep {
-  kind: "commit";
-  slots: readonly GenerationId[];
-}
+export type SwitchStep =
+  | { kind: "require-boot-files"; id: GenerationId }
+  | { kind: "template"; id: GenerationId }
+  | { kind: "commit"; slots: readonly GenerationId[] };
 
 /**
  * Makes a generation slot 0: no step when it already is and every slot resolves. `target` undefined means the previous
@@ -17,10 +17,28 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
   if (chosen === undefined) {
     return refuse(
       "E_GENERATION_MISSING",
-      "There is no previous generation to go back to. Nothing was changed.",
+      "There is no previous generation to go back to.",
       "`firn list` shows what there is.",
     );
   }
   if (state.slots[0] === chosen && state.slots.length === state.slotCount) return [];
-  return [{ kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount)) }];
+  return [
+    { kind: "require-boot-files", id: chosen },
+    { kind: "template", id: chosen },
+    { kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount)) },
+  ];
+}
+
+/** One line for a person. */
+export function describeSwitchStep(step: SwitchStep): string {
+  switch (step.kind) {
+    case "require-boot-files":
+      return `Look at the boot files of ${step.id}`;
+    case "template":
+      return "Take its fstab as the template";
+    case "commit":
+      return `Make ${step.slots[0]} slot 0 of ${step.slots.length}`;
+    default:
+      return step satisfies never;
+  }
 }

@@ -1,15 +1,27 @@
 import { problemOf } from "../host/kernel/failure.ts";
 import { exit, print, say } from "../host/machine/terminal.ts";
-import { exitCodes, type Problem } from "../model/problem.ts";
+import { FirnError, exitCodes, settled, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./problem-text.ts";
 import type { Result } from "./result.ts";
+
+/** Writes the answer to stdout. Throws E_OUTPUT when that fails, with what the command did all the same. */
+function answer({ data, lines, effect }: Result, json: boolean): void {
+  const text = json ? `${JSON.stringify(data)}\n` : lines.map((line) => `${line}\n`).join("");
+  try {
+    print(text);
+  } catch (error) {
+    const { message } = problemOf(error);
+    const problem: Problem = { code: "E_OUTPUT", message: `The answer could not be written: ${message}` };
+    throw FirnError.of(effect === undefined ? problem : settled(problem, effect));
+  }
+}
 
 /** Runs a command, prints its answer or its problem, and ends the process. The one place that prints an error. */
 export function finish(flags: { json?: unknown }, command: () => Result): void {
   const json = flags.json === true;
   try {
     const result = command();
-    print(json ? `${JSON.stringify(result.data)}\n` : result.lines.map((line) => `${line}\n`).join(""));
+    answer(result, json);
     exit(result.exit ?? 0);
   } catch (error) {
     fail(problemOf(error), json);
@@ -18,7 +30,12 @@ export function finish(flags: { json?: unknown }, command: () => Result): void {
 
 /** Prints a problem, on stdout as JSON or on stderr for a person, and ends the process with its exit code. */
 export function fail(problem: Problem, json: boolean): never {
-  if (json) print(problemJson(problem));
-  else say(problemText(problem));
+  if (json && problem.code !== "E_OUTPUT") {
+    try {
+      print(problemJson(problem));
+    } catch {
+      say(problemText(problem));
+    }
+  } else say(problemText(problem));
   return exit(exitCodes[problem.code]);
 }

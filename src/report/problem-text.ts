@@ -1,21 +1,31 @@
 import type { Effect, Problem } from "../model/problem.ts";
 
 /** What each effect is to a person: the one place that promises anything. */
-const sentences: Readonly<Record<Effect, string>> = {
-  "nothing changed": "Nothing was changed.",
-  "draft discarded": "The draft was discarded. What boots was not touched.",
-  "draft left": "The draft is left behind; the next change deletes it. What boots was not touched.",
-  "default unchanged": "What boots was not touched.",
-  committed: "The change was committed all the same: it is what boots next.",
-  "disk unfinished":
-    "The installation is unfinished: the disk does not boot. `firn status --volume` says how far it came.",
-  "image removed": "The image was removed.",
-};
+function sentence(effect: Effect, about: string): string {
+  switch (effect) {
+    case "nothing changed":
+      return "Nothing was changed.";
+    case "draft discarded":
+      return "The draft was discarded. What boots was not touched.";
+    case "draft left":
+      return "What it had begun could not be taken back; the next change does it. What boots was not touched.";
+    case "default unchanged":
+      return "What boots was not touched.";
+    case "committed":
+      return "The change was made.";
+    case "disk unfinished":
+      return `The installation of ${about} is unfinished: it does not boot, and \`firn status --volume ${about}\` says how far it came.`;
+    case "image removed":
+      return `${about} was removed.`;
+    default:
+      return effect satisfies never;
+  }
+}
 
 /** `E_DISK_BUSY: what stopped. Nothing was changed.` and, on the next line, what to do. */
-export function problemText({ code, message, hint, effect }: Problem): string {
+export function problemText({ code, message, hint, effect, about = "the disk" }: Problem): string {
   const [first = "", ...rest] = message.split("\n");
-  const head = effect === undefined ? first : `${first} ${sentences[effect]}`;
+  const head = effect === undefined ? first : `${first} ${sentence(effect, about)}`;
   const lines = [`${code}: ${head}`, ...rest, ...(hint === undefined ? [] : [`  ${hint}`])];
   return `${lines.join("\n")}\n`;
 }

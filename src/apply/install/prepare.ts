@@ -16,7 +16,7 @@ import { requirePrograms } from "../../host/kernel/run.ts";
 import { repositoryLines, type MachineConfig } from "../../model/machine/machine.ts";
 import { nearestFew } from "../../model/text/nearest.ts";
 import { FirnError, isRefusal, orThrow } from "../../model/problem.ts";
-import { minimumRoot, packageSets, type PackageSets } from "../../plan/install.ts";
+import { packageSets, type PackageSets } from "../../plan/install.ts";
 
 /** What an installation needs and what was checked, before anything is written. */
 export interface Prepared extends Disposable {
@@ -26,7 +26,6 @@ export interface Prepared extends Disposable {
   sets: PackageSets;
   refind: RefindFiles;
   installedBytes: number;
-  minimumRootBytes: number;
   /** The system gets firn as a package, not as a copy of this program. */
   packaged: boolean;
 }
@@ -57,7 +56,7 @@ function checkTimezone(target: ApkTarget, timezone: string): void {
   const near = nearestFew(timezone, zones, 3);
   throw new FirnError(
     "E_TIMEZONE",
-    `${timezone}: tzdata knows no such time zone. Nothing was changed.`,
+    `${timezone}: tzdata knows no such time zone.`,
     near.length === 0 ? "Write it like Europe/Berlin." : `Did you mean ${near.join(", ")}?`,
   );
 }
@@ -72,7 +71,7 @@ function checkKeymap(target: ApkTarget, keymap: MachineConfig["identity"]["keyma
   const near = nearestFew(wanted, maps, 3);
   throw new FirnError(
     "E_KEYMAP",
-    `"${wanted}": kbd-bkeymaps has no such keymap. Nothing was changed.`,
+    `"${wanted}": kbd-bkeymaps has no such keymap.`,
     near.length === 0 ? "Layout and variant: 'us us'." : `Did you mean ${near.map((map) => `"${map}"`).join(", ")}?`,
   );
 }
@@ -103,22 +102,23 @@ export function checkPackages({ target, sets }: Prepared): void {
 /**
  * Gets apk, reads and verifies the repositories, and lets apk plan the whole installation, so that what can be refused is refused
  * while nothing is changed yet. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP,
- * E_BOOT_LOADER.
+ * E_BOOT_LOADER. What is fetched is kept in the host's cache, unless it is only looked at (`keep` false).
  */
-export function prepareInstall(config: MachineConfig): Prepared {
+export function prepareInstall(config: MachineConfig, keep: boolean): Prepared {
   const { system, identity } = config;
   requirePrograms(programs);
   if (system.arch !== hostArchitecture()) {
     throw new FirnError(
       "E_ARCH",
-      `This machine is ${hostArchitecture()}; it cannot run the programs of ${system.arch}. Nothing was changed.`,
+      `This machine is ${hostArchitecture()}; it cannot run the programs of ${system.arch}.`,
       `Run firn on a machine of that architecture.`,
     );
   }
   const keysDir = `${scratch()}/install-keys`;
   assembleKeys({ into: keysDir, keysDir: system.keysDir });
   const repositories = repositoryLines(system);
-  const tool = hostApk({ repositories, keysDir, cacheDir: CACHE, tmp: scratch() });
+  const cacheDir = keep ? CACHE : `${scratch()}/cache`;
+  const tool = hostApk({ repositories, keysDir, cacheDir, tmp: scratch() });
   try {
     const target: ApkTarget = {
       tool,
@@ -126,7 +126,7 @@ export function prepareInstall(config: MachineConfig): Prepared {
       repositories,
       keysDir,
       arch: system.arch,
-      cacheDir: CACHE,
+      cacheDir,
     };
     const names = new Set(packageNames(target));
     const sets = packageSets(config, (name) => names.has(name));
@@ -139,7 +139,6 @@ export function prepareInstall(config: MachineConfig): Prepared {
       sets,
       refind: obtainRefind(target, config, names),
       installedBytes: installedBytesDelta,
-      minimumRootBytes: minimumRoot(installedBytesDelta),
       packaged: names.has("firn"),
       [Symbol.dispose]: () => tool[Symbol.dispose](),
     };

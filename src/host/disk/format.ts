@@ -18,9 +18,10 @@ export function newGuids(): DiskGuids {
  * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at the end),
  * boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
  */
-function wipe(path: string, flags: number = O.RDWR): void {
+function wipe(path: string, flags: number = O.RDWR, begins: () => void = () => {}): void {
   const bytes = sizeOf(path);
   using fd = Fd.open(path, flags);
+  begins();
   const length = Math.min(bytes, MiB);
   const zeros = new ArrayBuffer(length);
   sys.write(fd.number, zeros, 0);
@@ -38,27 +39,24 @@ function zero(path: string, startByte: number): void {
  * Wipes a whole disk or image. O_EXCL makes the kernel refuse a disk of which anything is mounted or otherwise held, in whatever
  * namespace: since it was looked at minutes may have passed. Throws E_DISK_BUSY before anything is written.
  */
-function wipeUnused(path: string): void {
+function wipeUnused(path: string, begins: () => void): void {
   const stat = sys.stat(path, true);
   const isDisk = stat !== null && (stat.mode & S.IFMT) === S.IFBLK;
   try {
-    wipe(path, isDisk ? O.RDWR | O.EXCL : O.RDWR);
+    wipe(path, isDisk ? O.RDWR | O.EXCL : O.RDWR, begins);
   } catch (error) {
     if (!isSysError(error, "EBUSY") || error.call !== "open") throw error;
-    throw new FirnError(
-      "E_DISK_BUSY",
-      `${path} is in use now. Nothing was changed.`,
-      "Let go of it, or choose another disk.",
-    );
+    throw new FirnError("E_DISK_BUSY", `${path} is in use now.`, "Let go of it, or choose another disk.");
   }
 }
 
 /**
  * Writes a new partition table over whatever was there, in one call of sgdisk, which also tells the kernel. The old tables are
- * zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. Throws E_DISK_BUSY, E_PROGRAM_FAILED, E_PROGRAM_MISSING.
+ * zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. `begins` is called when the disk is claimed and the first byte is about to be written. Throws E_DISK_BUSY,
+ * E_PROGRAM_FAILED, E_PROGRAM_MISSING.
  */
-export function writePartitionTable(path: string, layout: DiskLayout): void {
-  wipeUnused(path);
+export function writePartitionTable(path: string, layout: DiskLayout, begins: () => void = () => {}): void {
+  wipeUnused(path, begins);
   // What an older installation left at the same places must not look like this one's, however early it stops.
   for (const { startByte } of layout.partitions) zero(path, startByte);
   run(sgdiskArguments(layout, path));

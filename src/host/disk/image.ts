@@ -13,7 +13,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
   if (!isDirectory(folder)) {
     return refuse("E_FILE", `${folder}: no such directory. Nothing was changed.`, `Make it first: mkdir -p ${folder}.`);
   }
-  if (exists(path)) return alreadyThere(path);
+  if (exists(path)) return imageExists(path);
   const space = sys.statfs(folder);
   const free = space.available * space.blockSize;
   if (free < neededBytes) {
@@ -32,7 +32,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
       throw error;
     }
   } catch (error) {
-    if (isSysError(error, "EEXIST")) return alreadyThere(path);
+    if (isSysError(error, "EEXIST")) return imageExists(path);
     if (isSysError(error, "EFBIG", "EINVAL")) {
       return refuse(
         "E_IMAGE_SPACE",
@@ -62,7 +62,8 @@ function folderOf(path: string): string {
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
 
-function alreadyThere(path: string): Refusal {
+/** What is said where a file of that name is there already. */
+export function imageExists(path: string): Refusal {
   return refuse("E_IMAGE_EXISTS", `${path} exists. Nothing was changed.`, "Name another file, or remove this one.");
 }
 

@@ -52,3 +52,12 @@ export function withEffect<T>(effect: Effect | (() => Effect), work: () => T): T
     throw FirnError.of(settled(problemOf(error), typeof effect === "string" ? effect : effect()));
   }
 }
+
+/** Cleans up after a failure, whose cause is about to be thrown: what fails here must not hide it. What is left, the next run finds. */
+export function cleanUp(work: () => void): void {
+  try {
+    work();
+  } catch {
+    return;
+  }
+}

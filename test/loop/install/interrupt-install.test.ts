@@ -3,7 +3,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { installSteps } from "../../../src/plan/install.ts";
+import { completeMachine } from "../../../src/model/machine/machine.ts";
+import { packageSets, planInstall, type InstallStep } from "../../../src/plan/install.ts";
+import { granted } from "../../fixtures/state.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
 import { machineFlags } from "../../kit/image.ts";
 import { attached, espIn, fatFile, fatFiles, hashOf, nothingLeft, pause, skip, workFolder } from "../../kit/made.ts";
@@ -35,7 +37,20 @@ async function interrupted(args: readonly string[], step: number, signal: Signal
   return { status, stderr, hit };
 }
 
-const steps = installSteps.map((_, index) => index + 1);
+/** The kinds of an installation's steps, in their order. */
+function kindsOf(kind: "disk" | "image"): InstallStep["kind"][] {
+  const config = completeMachine({});
+  const target = { kind, bytes: 2 ** 32, sectorBytes: 512, memoryBytes: 0 };
+  const guids = { disk: "d", EFI: "e", ROOT: "r", SWAP: "s" };
+  const sets = packageSets(config, () => true);
+  return granted(planInstall({ config, target, guids, sets, installedBytes: 2 ** 20 })).steps.map(({ kind }) => kind);
+}
+
+const order = { disk: kindsOf("disk"), image: kindsOf("image") };
+/** The number that firn shows for a step. */
+const numberOf = (kind: "disk" | "image", step: InstallStep["kind"]): number => order[kind].indexOf(step) + 1;
+const imageStep = (step: InstallStep["kind"]): number => numberOf("image", step);
+const diskStep = (step: InstallStep["kind"]): number => numberOf("disk", step);
 /** Milliseconds after a step's line: at once, and somewhere within. */
 const somewhere = (): number => 1 + Math.floor(Math.random() * 120);
 
@@ -72,29 +87,36 @@ describe("an installation that is interrupted", { skip }, () => {
 
   /** Boots whole, or not at all, and then says at which step it stopped. */
   async function wholeOrUnfinished(target: string, step: number): Promise<void> {
+    const kind = target === image ? "image" : "disk";
     const ran = await firn(["status", "--volume", target]);
     const said = ran.stdout + ran.stderr;
     if (startsByItself(target)) {
-      assert.equal(step, 13, `step ${step}: it would be started by firmware: ${said}`);
+      assert.ok(step >= numberOf(kind, "enable"), `step ${step}: it would be started by firmware: ${said}`);
       const esp = espIn(target);
       assert.deepEqual(fatFile(esp, "EFI/BOOT/BOOTX64.EFI"), fatFile(esp, "EFI/firn/refind_x64.efi"));
       const beside = fatFiles(esp).filter((name) => name.startsWith("EFI/BOOT/"));
       assert.ok(beside.includes("EFI/BOOT/refind.conf") && beside.includes("EFI/BOOT/drivers_x64/btrfs_x64.efi"));
       return;
     }
-    const stopped = /stopped at step "([a-z]+)"/.exec(said)?.[1];
+    const stopped = /stopped at step "([a-z-]+)"/.exec(said)?.[1];
     if (stopped !== undefined) {
       // The note is written after the line; it may still be that of the step before.
-      const at = installSteps.findIndex((name) => name === stopped) + 1;
+      const at = order[kind].findIndex((name) => name === stopped) + 1;
       assert.ok(at <= step + 2 && at >= step - 1, `stopped near step ${step}, but status says ${said}`);
       return;
     }
-    assert.ok(ran.status === 52 || (ran.status === 50 && step <= 1), `step ${step}: exit code ${ran.status}: ${said}`);
-    assert.ok(step <= 3 && /an installation stopped|no btrfs/.test(said), `step ${step}: ${said}`);
+    assert.ok(
+      ran.status === 52 || (ran.status === 50 && step <= numberOf(kind, "partition")),
+      `step ${step}: exit code ${ran.status}: ${said}`,
+    );
+    assert.ok(
+      step <= numberOf(kind, "volume") && /an installation stopped|no btrfs/.test(said),
+      `step ${step}: ${said}`,
+    );
   }
 
   it("by SIGKILL at its steps, an image leaves no mount, process or loop device, and does not boot", async () => {
-    for (const [index, step] of [2, 4, 7, 11, 13].entries()) {
+    for (const [index, step] of (["format", "base", "kernel", "seal", "enable"] as const).map(imageStep).entries()) {
       const ended = await interrupted(imageArgs(), step, "SIGKILL", index % 2 === 0 ? 0 : somewhere());
       if (ended.hit) assert.equal(ended.status, null, ended.stderr);
       await nothingLeft(image);
@@ -104,12 +126,13 @@ describe("an installation that is interrupted", { skip }, () => {
   });
 
   it("by ^C or SIGTERM at its steps, an image is removed, firn says so and ends with 130", async () => {
-    for (const [index, step] of [1, 2, 3, 4, 6, 7, 9, 12].entries()) {
+    const at = ["create-image", "format", "volume", "base", "packages", "kernel", "readiness", "commit"] as const;
+    for (const [index, step] of at.map(imageStep).entries()) {
       const signal = index % 2 === 0 ? "SIGINT" : "SIGTERM";
       const ended = await interrupted(imageArgs(), step, signal, index % 4 < 2 ? 0 : somewhere());
       await nothingLeft(image);
       if (ended.status === 0) {
-        assert.ok(step >= 12, `step ${step} was not interrupted`);
+        assert.ok(step >= imageStep("commit"), `step ${step} was not interrupted`);
         rmSync(image);
         continue;
       }
@@ -118,7 +141,7 @@ describe("an installation that is interrupted", { skip }, () => {
         ended.stderr,
         signal === "SIGINT" ? /^E_INTERRUPTED: Stopped by \^C\./m : /^E_INTERRUPTED: Stopped by SIGTERM\./m,
       );
-      assert.match(ended.stderr, new RegExp(`\n${image} was removed\\.\n`));
+      assert.match(ended.stderr, new RegExp(`^E_INTERRUPTED: .* ${image} was removed\\.$`, "m"));
       assert.ok(!existsSync(image), `step ${step}: the image is still there`);
     }
   });
@@ -150,7 +173,7 @@ describe("an installation that is interrupted", { skip }, () => {
   });
 
   it("by SIGKILL at any step, a disk holds nothing of firn's and says where it stopped, and does not boot", async () => {
-    for (const step of steps) {
+    for (const step of order.disk.map(diskStep)) {
       const ended = await interrupted(installArgs(), step, "SIGKILL", step % 2 === 0 ? 0 : somewhere());
       if (ended.hit) assert.equal(ended.status, null, ended.stderr);
       await diskReleased();
@@ -180,12 +203,13 @@ describe("an installation that is interrupted", { skip }, () => {
   });
 
   it("by ^C or SIGTERM, a disk says that it is unfinished and at which step", async () => {
-    for (const [step, signal] of [
-      [2, "SIGTERM"],
-      [4, "SIGINT"],
-      [7, "SIGTERM"],
-      [12, "SIGINT"],
+    for (const [at, signal] of [
+      ["format", "SIGTERM"],
+      ["base", "SIGINT"],
+      ["kernel", "SIGTERM"],
+      ["commit", "SIGINT"],
     ] as const) {
+      const step = diskStep(at);
       const ended = await interrupted(installArgs(), step, signal);
       assert.equal(ended.status, 130, ended.stderr);
       assert.match(ended.stderr, new RegExp(`The installation of ${disk} is unfinished: it does not boot`));

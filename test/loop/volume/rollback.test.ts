@@ -141,7 +141,14 @@ describe("going back and forth", { skip }, () => {
       "volume",
     ]);
     assert.deepEqual(await keys("diff"), ["files", "from", "packages", "texts", "to"]);
-    assert.deepEqual(await keys("gc", "--dry-run"), ["deleted", "drafts", "generations", "linkSets"]);
+    assert.deepEqual(await keys("gc", "--dry-run"), [
+      "deleted",
+      "drafts",
+      "dryRun",
+      "generations",
+      "linkSets",
+      "steps",
+    ]);
     assert.deepEqual(await keys("rollback"), ["changed", "default", "slots"]);
     assert.deepEqual(await keys("run", "--", "true"), ["changed", "default"]);
     const made = ["changed", "changes", "command", "created", "flavor", "generation", "installedBytes", "kernel"];

@@ -108,7 +108,11 @@ describe("space", { skip }, () => {
     const { generations, slots } = await list(image);
     const idle = generations.filter(({ id }) => !slots.includes(id)).map(({ id }) => id);
     const plan = await answer<{ steps: string[] }>(image, "add", "--dry-run", "git");
-    assert.ok(plan.steps.some((step) => idle.every((id) => step.includes(id)) && /make room/.test(step)));
+    const opened = plan.steps.findIndex((step) => step.startsWith("Open draft"));
+    for (const id of idle) {
+      const at = plan.steps.indexOf(`Delete ${id}`);
+      assert.ok(at >= 0 && at < opened, `${id} goes before the draft is opened: ${plan.steps.join("; ")}`);
+    }
     assert.equal((await list(image)).generations.length, generations.length);
     succeeded(await attempt(image, "add", "git"));
     assert.ok(has(image, "usr/bin/git"));

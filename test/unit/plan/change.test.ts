@@ -19,7 +19,7 @@ const state = volume(names.map((name) => generation(name)));
 const upgrade: Change = { kind: "apk", verb: "upgrade", packages: [] };
 
 function wish(rest: Partial<ChangeWish> = {}): ChangeWish {
-  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, autoGc: false, ...rest };
+  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false, ...rest };
 }
 
 function withFree(free: number, rest: Parameters<typeof volume>[1] = {}): ReturnType<typeof volume> {
@@ -33,7 +33,11 @@ test("a change opens a draft of slot 0, changes, compares, seals and commits", (
   assert.deepEqual(granted(planChange(state, wish())), [
     { kind: "open-draft", id: "new", base: "f" },
     { kind: "change", change: upgrade },
-    { kind: "compare", force: false },
+    { kind: "fstab" },
+    { kind: "flush" },
+    { kind: "compare" },
+    { kind: "discard-unchanged" },
+    { kind: "boot-files" },
     { kind: "seal" },
     { kind: "commit", slots: ["new", "f", "e", "d"] },
   ]);
@@ -58,8 +62,12 @@ test("the plan says in words what each kind of change does", () => {
     assert.deepEqual(lines(granted(planChange(state, wish({ change })))), [
       "Open draft new from f",
       text,
+      "Write its fstab",
+      "Bring it to disk",
       "Look at what changed",
-      "Check the boot files and seal",
+      "Discard it if nothing did",
+      "Check the boot files",
+      "Seal it",
       "Make it slot 0 of 4",
     ]);
   }
@@ -88,15 +96,19 @@ test("drafts of runs that ended early go first", () => {
   const one = granted(planChange({ ...state, drafts: ["x.draft"] }, wish()));
   assert.equal(lines(one)[0], "Delete the draft of a run that ended early: x.draft");
   const two = granted(planChange({ ...state, drafts: ["x.draft", "y.draft"] }, wish()));
-  assert.equal(lines(two)[0], "Delete the drafts of a run that ended early: x.draft, y.draft");
-  assert.deepEqual(kinds(two).slice(0, 2), ["discard-drafts", "open-draft"]);
+  assert.equal(lines(two)[1], "Delete the draft of a run that ended early: y.draft");
+  assert.deepEqual(kinds(two).slice(0, 3), ["delete-draft", "delete-draft", "open-draft"]);
 });
 
-test("a forced generation says so", () => {
-  assert.equal(
-    lines(granted(planChange(state, wish({ force: true }))))[2],
-    "Look at what changed, and keep it even if nothing did",
-  );
+test("a forced generation is kept even if nothing changed: no step discards it", () => {
+  assert.ok(kinds(granted(planChange(state, wish()))).includes("discard-unchanged"));
+  assert.ok(!kinds(granted(planChange(state, wish({ force: true })))).includes("discard-unchanged"));
+});
+
+test("what must come over the network is fetched before a draft is opened, and said", () => {
+  const steps = granted(planChange(state, wish({ fetchBytes: 12 * MiB })));
+  assert.deepEqual(kinds(steps).slice(0, 2), ["fetch", "open-draft"]);
+  assert.equal(lines(steps)[0], "Fetch 12 MiB");
 });
 
 test("the space that a change needs is its own and the overhead, to the byte", () => {
@@ -105,7 +117,7 @@ test("the space that a change needs is its own and the overhead, to the byte", (
   assert.equal(kinds(granted(planChange(withFree(needed), change)))[0], "open-draft");
   const problem = problemIn(planChange(withFree(needed - 1), change));
   assert.equal(problem.code, "E_NO_SPACE");
-  assert.equal(problem.message, "This needs 132 MiB, and 132 MiB are free. Nothing was changed.");
+  assert.equal(problem.message, "This needs 132 MiB, and 132 MiB are free.");
 });
 
 test("a refusal for space names what could go and the command that does it, whatever count and age would keep", () => {
@@ -120,9 +132,10 @@ test("a refusal for space names what could go and the command that does it, what
 test("with auto-gc that goes before the draft is opened, and old link sets with it", () => {
   const full = withFree(0, { booted: id("a"), oldLinkSets: ["L" as never], drafts: ["x.draft"] });
   const steps = granted(planChange(full, wish({ autoGc: true })));
-  assert.deepEqual(kinds(steps), ["discard-drafts", "collect", "open-draft", "change", "compare", "seal", "commit"]);
-  assert.deepEqual(steps[1], { kind: "collect", generations: ["b"], linkSets: ["L"] });
-  assert.equal(lines(steps)[1], "Delete b to make room");
+  const room = ["delete-draft", "delete", "delete-link-sets", "flush", "await-space", "open-draft"];
+  assert.deepEqual(kinds(steps).slice(0, 6), room);
+  assert.deepEqual(steps[1], { kind: "delete", name: "b" });
+  assert.deepEqual(steps[2], { kind: "delete-link-sets", ids: ["L"] });
 });
 
 test("a folder that somebody put beside the generations never makes room", () => {
@@ -133,7 +146,10 @@ test("a folder that somebody put beside the generations never makes room", () =>
 test("the base makes no room for its own successor", () => {
   const full = withFree(0);
   const steps = granted(planChange(full, wish({ autoGc: true, base: id("a") })));
-  assert.deepEqual(steps[0], { kind: "collect", generations: ["b"], linkSets: [] });
+  assert.deepEqual(
+    steps.filter(({ kind }) => kind === "delete"),
+    [{ kind: "delete", name: "b" }],
+  );
 });
 
 test("auto-gc never runs while there is space", () => {
@@ -157,12 +173,10 @@ test("to make room, neither the base nor a generation that must be kept is delet
       const planned = planChange(any, wish({ id: fresh, autoGc, neededBytes: 5000 * MiB, ...(named ? { base } : {}) }));
       if (isRefusal(planned)) return;
       for (const step of planned) {
-        if (step.kind === "collect") {
-          assert.ok(autoGc && step.generations.length > 0);
-          for (const lost of step.generations) {
-            assert.ok(!mustKeep(any).has(lost));
-            assert.notEqual(lost, named ? base : any.slots[0]);
-          }
+        if (step.kind === "delete") {
+          assert.ok(autoGc);
+          assert.ok(!mustKeep(any).has(id(step.name)));
+          assert.notEqual(step.name, named ? base : any.slots[0]);
         }
         if (step.kind !== "commit") continue;
         assert.equal(step.slots[0], fresh);

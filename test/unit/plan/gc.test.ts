@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { mustKeep, type Retention } from "../../../src/model/volume/retention.ts";
-import { planGc } from "../../../src/plan/gc.ts";
+import { deletion, describeGcStep, planGc } from "../../../src/plan/gc.ts";
 import { DAY, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../../fixtures/state.ts";
 
 const now = 1000 * DAY;
@@ -37,7 +37,7 @@ test("gc refuses each of those that must stay, and says why", () => {
   for (const [kept, why] of table) {
     const problem = problemIn(planGc(all, nothing, [ids[6]!, id(kept)], now));
     assert.equal(problem.code, "E_GENERATION_KEPT");
-    assert.equal(problem.message, `${kept} ${why} and stays. Nothing was deleted.`);
+    assert.equal(problem.message, `${kept} ${why} and stays.`);
     assert.ok(mustKeep(all).has(id(kept)));
   }
   assert.equal(problemIn(planGc(all, nothing, [ids[1]!], now)).hint, `\`firn unpin ${ids[1]}\` first.`);
@@ -52,6 +52,17 @@ test("gc also takes drafts and link sets that are no longer in force", () => {
   const left = { drafts: ["x.draft"], oldLinkSets: ["L" as never] };
   const plan = granted(planGc({ ...state, ...left }, { ...nothing, keepCount: 10 }, [], now));
   assert.deepEqual(plan, { generations: [], drafts: ["x.draft"], linkSets: ["L"] });
+});
+
+test("each deletion is a step that says so, and the last one brings them to disk", () => {
+  const garbage = { generations: [ids[0]!], drafts: ["x.draft"], linkSets: ["L" as never, "M" as never] };
+  assert.deepEqual(deletion(garbage).map(describeGcStep), [
+    `Delete ${ids[0]}`,
+    "Delete the draft of a run that ended early: x.draft",
+    "Delete 2 link sets that are no longer in force",
+    "Bring it to disk",
+  ]);
+  assert.deepEqual(deletion({ generations: [], drafts: [], linkSets: [] }), []);
 });
 
 test("whoever names it, a generation goes only when nothing keeps it, and naming many deletes all or none", () => {

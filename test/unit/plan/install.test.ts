@@ -1,17 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { completeMachine, type PartialMachine } from "../../../src/model/machine/machine.ts";
-import { planDisk, type DiskLayout } from "../../../src/model/disk/layout.ts";
-import { describeInstallStep, installSteps, minimumRoot, packageSets } from "../../../src/plan/install.ts";
-import { MiB, granted } from "../../fixtures/state.ts";
+import {
+  describeInstallStep,
+  minimumRoot,
+  packageSets,
+  planInstall,
+  type InstallStep,
+} from "../../../src/plan/install.ts";
+import { MiB, granted, problemIn } from "../../fixtures/state.ts";
 
 const machine = (wish: PartialMachine = {}): ReturnType<typeof completeMachine> => completeMachine(wish);
 const guids = { disk: "d", EFI: "e", ROOT: "r", SWAP: "s" };
 
-function layout(kind: "disk" | "image"): DiskLayout {
+function plan(kind: "disk" | "image", config = machine()): readonly InstallStep[] {
   const target = { kind, bytes: 20_480 * MiB, sectorBytes: 512, memoryBytes: 1024 * MiB };
-  return granted(planDisk(target, { espBytes: "auto", swapBytes: "auto", minimumRootBytes: 1024 * MiB }, guids));
+  const sets = packageSets(config, () => true);
+  return granted(planInstall({ config, target, guids, sets, installedBytes: 100 * MiB })).steps;
 }
+
+const lines = (steps: readonly InstallStep[]): string[] => steps.map(describeInstallStep);
+const kinds = (steps: readonly InstallStep[]): string[] => steps.map(({ kind }) => kind);
 
 test("an installation's plan reads as what happens to this disk", () => {
   const config = machine({
@@ -19,24 +28,36 @@ test("an installation's plan reads as what happens to this disk", () => {
     system: { flavor: "virt" },
     identity: { hostname: "web" },
   });
-  const lines = installSteps.map((step) => describeInstallStep(step, config, layout("disk")));
-  assert.equal(lines.length, 13);
-  assert.match(lines[0]!, /^Partition: EFI .*200 MiB.*, ROOT .*, SWAP 1 GiB$/);
-  assert.equal(lines[1], "Format: FAT32, btrfs, swap");
-  assert.match(lines[4]!, /^Make the commons: .*\/var\/log.* \/var\/lib\/docker/);
-  assert.equal(lines[6], "Install the kernel linux-virt");
-  assert.equal(lines[7], "Set host name, users and network of web");
-  assert.equal(lines[9], "Write rEFInd with 3 entries");
+  const [partition = "", format, volume, base, commons = "", , kernel, identity, , loader] = lines(
+    plan("disk", config),
+  );
+  assert.match(partition, /^Partition: EFI .*200 MiB.*, ROOT .*, SWAP 1 GiB$/);
+  assert.deepEqual([format, volume, base], ["Format: FAT32, btrfs, swap", "Lay out the volume", "Install alpine-base"]);
+  assert.match(commons, /^Make the commons: .*\/var\/log.* \/var\/lib\/docker/);
+  assert.equal(kernel, "Install the kernel linux-virt");
+  assert.equal(identity, "Set host name, users and network of web");
+  assert.equal(loader, "Write rEFInd with 3 entries");
 });
 
-test("an image without swap formats none", () => {
-  assert.equal(describeInstallStep("format", machine(), layout("image")), "Format: FAT32, btrfs");
+test("an image is made first, with room for what will be in it, and has no swap unless asked", () => {
+  const [make, , format] = plan("image");
+  assert.deepEqual(make, { kind: "create-image", bytes: 20_480 * MiB, neededBytes: 164 * MiB });
+  assert.equal(describeInstallStep(format!), "Format: FAT32, btrfs");
 });
 
 test("the disk becomes bootable last, after a sealed generation is committed", () => {
-  assert.deepEqual(installSteps.slice(-3), ["seal", "commit", "enable"]);
-  assert.ok(installSteps.indexOf("partition") === 0);
-  assert.ok(installSteps.indexOf("packages") < installSteps.indexOf("kernel"), "mkinitfs copies /sbin/btrfs");
+  const order = kinds(plan("disk"));
+  assert.deepEqual(order.slice(-4), ["seal", "commit", "enable", "finish"]);
+  assert.equal(order[0], "partition");
+  assert.ok(order.indexOf("packages") < order.indexOf("kernel"), "mkinitfs copies /sbin/btrfs");
+});
+
+test("a disk without room for two generations is refused, in numbers", () => {
+  const target = { kind: "disk", bytes: 300 * MiB, sectorBytes: 512, memoryBytes: 0 } as const;
+  const config = machine();
+  const sets = packageSets(config, () => true);
+  const problem = problemIn(planInstall({ config, target, guids, sets, installedBytes: 100 * MiB }));
+  assert.equal(problem.code, "E_DISK_SMALL");
 });
 
 test("what is installed follows from what is wished", () => {

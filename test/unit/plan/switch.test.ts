@@ -1,27 +1,48 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { planSwitch } from "../../../src/plan/switch.ts";
+import { describeSwitchStep, planSwitch, type SwitchStep } from "../../../src/plan/switch.ts";
 import { anyVolume, generation, granted, id, problemIn, volume } from "../../fixtures/state.ts";
 
 const generations = ["a", "b", "c"].map((name) => generation(name));
 const state = volume(generations, { slots: ["c", "b", "a", "a"].map(id) });
 
-test("a rollback makes the previous default slot 0 and keeps the one it leaves", () => {
-  assert.deepEqual(planSwitch(state, undefined), [{ kind: "commit", slots: ["b", "c", "a", "a"] }]);
-});
+/** The plan that makes these slots. */
+function making(...slots: string[]): SwitchStep[] {
+  const chosen = id(slots[0]!);
+  return [
+    { kind: "require-boot-files", id: chosen },
+    { kind: "template", id: chosen },
+    { kind: "commit", slots: slots.map(id) },
+  ];
+}
 
-test("a second rollback goes forward again", () => {
-  const back = granted(planSwitch(state, undefined))[0]!;
-  assert.deepEqual(planSwitch({ ...state, slots: back.slots }, undefined), [
-    { kind: "commit", slots: ["c", "b", "a", "a"] },
+function slotsIn(steps: readonly SwitchStep[]): ReturnType<typeof id>[] | undefined {
+  const commit = steps.find((step) => step.kind === "commit");
+  return commit === undefined ? undefined : [...commit.slots];
+}
+
+test("the plan says that the boot files are looked at before anything boots from them", () => {
+  assert.deepEqual(making("b", "c").map(describeSwitchStep), [
+    "Look at the boot files of b",
+    "Take its fstab as the template",
+    "Make b slot 0 of 2",
   ]);
 });
 
+test("a rollback makes the previous default slot 0 and keeps the one it leaves", () => {
+  assert.deepEqual(planSwitch(state, undefined), making("b", "c", "a", "a"));
+});
+
+test("a second rollback goes forward again", () => {
+  const back = slotsIn(granted(planSwitch(state, undefined)))!;
+  assert.deepEqual(planSwitch({ ...state, slots: back }, undefined), making("c", "b", "a", "a"));
+});
+
 test("a switch by name goes anywhere, also to a generation that is in no slot", () => {
-  assert.deepEqual(planSwitch(state, id("a")), [{ kind: "commit", slots: ["a", "c", "b", "b"] }]);
+  assert.deepEqual(planSwitch(state, id("a")), making("a", "c", "b", "b"));
   const aside = volume([generation("z"), ...generations], { slots: state.slots });
-  assert.deepEqual(planSwitch(aside, id("z")), [{ kind: "commit", slots: ["z", "c", "b", "a"] }]);
+  assert.deepEqual(planSwitch(aside, id("z")), making("z", "c", "b", "a"));
 });
 
 test("a switch to the default is no step", () => {
@@ -30,18 +51,18 @@ test("a switch to the default is no step", () => {
 
 test("a switch mends a link set of which a slot leads nowhere", () => {
   const broken = volume(generations, { slots: ["c", "b"].map(id), slotCount: 4 });
-  assert.deepEqual(planSwitch(broken, id("c")), [{ kind: "commit", slots: ["c", "b", "b", "b"] }]);
+  assert.deepEqual(planSwitch(broken, id("c")), making("c", "b", "b", "b"));
 });
 
 test("a volume whose `current` is lost gets four slots", () => {
   const lost = volume(generations, { slots: [], slotCount: 0 });
-  assert.deepEqual(planSwitch(lost, id("b")), [{ kind: "commit", slots: ["b", "b", "b", "b"] }]);
+  assert.deepEqual(planSwitch(lost, id("b")), making("b", "b", "b", "b"));
 });
 
 test("without a previous generation a rollback is refused", () => {
   const problem = problemIn(planSwitch(volume([generation("a")], { slots: ["a", "a"].map(id) }), undefined));
   assert.equal(problem.code, "E_GENERATION_MISSING");
-  assert.equal(problem.message, "There is no previous generation to go back to. Nothing was changed.");
+  assert.equal(problem.message, "There is no previous generation to go back to.");
 });
 
 test("a switch loses no generation from the menu that had a place in it", () => {
@@ -49,9 +70,9 @@ test("a switch loses no generation from the menu that had a place in it", () => 
     fc.property(anyVolume, (any) => {
       fc.pre(any.slots.length > 0);
       for (const target of any.slots) {
-        const [step] = granted(planSwitch(any, target));
-        if (step === undefined) assert.equal(any.slots[0], target);
-        else assert.deepEqual(new Set(step.slots), new Set(any.slots));
+        const slots = slotsIn(granted(planSwitch(any, target)));
+        if (slots === undefined) assert.equal(any.slots[0], target);
+        else assert.deepEqual(new Set(slots), new Set(any.slots));
       }
     }),
   );

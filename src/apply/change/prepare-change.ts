@@ -1,21 +1,24 @@
-import { predownload, simulate, type ApkTarget, type Simulation } from "../host/packages/apk/apk.ts";
-import { initramfsBytes } from "../host/boot/read-boot-files.ts";
-import { enterRoot } from "../host/kernel/chroot.ts";
-import { generationRoot } from "../host/volume/roots.ts";
-import { switchRelease } from "../model/packages/conf.ts";
-import { commonsOf } from "../model/volume/fstab.ts";
-import type { GenerationId } from "../model/volume/ids.ts";
-import { FirnError } from "../model/problem.ts";
-import type { VolumeState } from "../model/volume/state.ts";
-import { apkArguments, type Change } from "../plan/change.ts";
-import { insideApk, packageSources, repositoriesFile, type PackageSources, type PackageWish } from "./packages.ts";
+import { predownload, simulate, type ApkTarget, type Simulation } from "../../host/packages/apk/apk.ts";
+import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
+import { enterRoot } from "../../host/kernel/chroot.ts";
+import { generationRoot } from "../../host/volume/roots.ts";
+import { switchRelease } from "../../model/packages/conf.ts";
+import { commonsOf } from "../../model/volume/fstab.ts";
+import type { GenerationId } from "../../model/volume/ids.ts";
+import { FirnError } from "../../model/problem.ts";
+import type { VolumeState } from "../../model/volume/state.ts";
+import { apkArguments, type Change } from "../../plan/change.ts";
+import { insideApk, packageSources, repositoriesFile, type PackageSources, type PackageWish } from "../packages.ts";
 
 /** What is known of a change before a draft is opened. Both are there for a change of packages only. */
 export interface PreparedChange {
+  wish: PackageWish;
   sources: PackageSources | undefined;
   simulation: Simulation | undefined;
   /** Bytes that it will write. */
   neededBytes: number;
+  /** Bytes of them that come over the network. */
+  fetchBytes: number;
   /** Puts what must come over the network into the shared cache. */
   fetch: () => void;
 }
@@ -28,7 +31,7 @@ function repositoriesFor(root: string, release: string | undefined, wish: Packag
   if (urls.length > 0 || wish.repositories.length > 0) return switched;
   throw new FirnError(
     "E_MIRROR",
-    "No line of /etc/apk/repositories names a release, so there is none to switch. Nothing was changed.",
+    "No line of /etc/apk/repositories names a release, so there is none to switch.",
     "Name the new release's repositories: -X URL|DIR.",
   );
 }
@@ -37,6 +40,11 @@ function repositoriesFor(root: string, release: string | undefined, wish: Packag
 function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root: string): number {
   const boot = changes.some(({ name }) => name === "mkinitfs" || name.startsWith("linux-"));
   return writtenBytes + downloadBytes + (boot ? initramfsBytes(root) : 0);
+}
+
+/** A change that needs no packages, or has nothing to start from. */
+export function unprepared(wish: PackageWish): PreparedChange {
+  return { wish, sources: undefined, simulation: undefined, neededBytes: 0, fetchBytes: 0, fetch: () => {} };
 }
 
 /**
@@ -50,7 +58,7 @@ export function prepareChange(
   base: GenerationId,
   wish: PackageWish,
 ): PreparedChange {
-  if (change.kind !== "apk") return { sources: undefined, simulation: undefined, neededBytes: 0, fetch: () => {} };
+  if (change.kind !== "apk") return unprepared(wish);
   const root = generationRoot(top, base);
   const sources = packageSources(root, repositoriesFor(root, change.release, wish), wish);
   const args = apkArguments(change);
@@ -61,9 +69,11 @@ export function prepareChange(
   };
   const simulation = inBase((target) => simulate(target, args));
   return {
+    wish,
     sources,
     simulation,
     neededBytes: bytesToWrite(simulation, root),
+    fetchBytes: simulation.downloadBytes,
     fetch: () => inBase((target) => predownload(target, args)),
   };
 }

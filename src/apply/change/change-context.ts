@@ -1,0 +1,48 @@
+import { readTextIfAny } from "../../host/kernel/files.ts";
+import type { PathChange } from "../../host/volume/compare-trees.ts";
+import type { Report } from "../../report/report.ts";
+import { templateFromFstab } from "../../model/volume/fstab.ts";
+import type { GenerationRecord } from "../../model/volume/generation.ts";
+import type { GenerationId } from "../../model/volume/ids.ts";
+import type { VolumeState } from "../../model/volume/state.ts";
+import type { Draft, VolumeStore } from "../store/volume-store.ts";
+import type { PreparedChange } from "./prepare-change.ts";
+
+/** What the steps of one change work on, and what they have found so far. */
+export interface ChangeContext {
+  readonly store: VolumeStore;
+  readonly state: VolumeState;
+  readonly report: Report;
+  readonly command: string;
+  readonly description: string | undefined;
+  readonly prepared: PreparedChange;
+  /** The fstab template as it was when the change began. */
+  readonly templateBefore: string;
+  /** The template from this generation on, when the change brings another. */
+  template: string | undefined;
+  draft: Draft | undefined;
+  base: GenerationId | undefined;
+  /** How the draft differs from its base. */
+  files: readonly PathChange[];
+  /** `uname -r` of its first kernel, once its boot files were checked. */
+  kernel: string | undefined;
+  /** The draft's record, once it is sealed. */
+  record: GenerationRecord | undefined;
+}
+
+export function opened({ draft }: ChangeContext): Draft {
+  if (draft === undefined) throw new Error("no draft is open");
+  return draft;
+}
+
+export function baseRoot({ store, base }: ChangeContext): string {
+  if (base === undefined) throw new Error("no draft is open");
+  return store.root(base);
+}
+
+/** The fstab template that a change begins with: the volume's, or what the default's own fstab was made from. */
+export function templateOf(store: VolumeStore, { template, slots: [slot0] }: VolumeState): string {
+  if (template !== undefined) return template;
+  const own = slot0 === undefined ? undefined : readTextIfAny(`${store.root(slot0)}/etc/fstab`);
+  return own === undefined ? "" : templateFromFstab(own);
+}

@@ -1,0 +1,92 @@
+import { enterRoot } from "../../host/kernel/chroot.ts";
+import { insideRoot, readTextIfAny, writeText } from "../../host/kernel/files.ts";
+import { comparePaths } from "../../host/volume/compare-trees.ts";
+import { awaitFreed } from "../../host/volume/space.ts";
+import { FirnError } from "../../model/problem.ts";
+import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../../model/volume/fstab.ts";
+import type { ChangeStep } from "../../plan/change.ts";
+import { gcExecutors } from "../gc.ts";
+import type { Executors } from "../run-plan.ts";
+import { commit } from "../switch.ts";
+import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
+import { makeChange } from "./make-change.ts";
+import { checkKernels, recordOf } from "./record.ts";
+
+function templateNow({ template, templateBefore }: ChangeContext): string {
+  return template ?? templateBefore;
+}
+
+/** Throws E_FILE for a template that would make a generation without its own root. */
+function requireRootLine(template: string): void {
+  const root = parseFstab(template).find(({ path }) => path === "/");
+  if (root?.options.some((option) => option.startsWith("subvol=") && option.includes(PLACEHOLDER))) return;
+  throw new FirnError(
+    "E_FILE",
+    `The fstab of the next generation has no line that mounts / from ${PLACEHOLDER}/@.`,
+    "Leave the line of / as it is; on a volume made by hand, write it into /fstab at its top level.",
+  );
+}
+
+/** What the change did to /etc/fstab goes into the template, or the next generation would lose it. */
+function writeFstab(context: ChangeContext): void {
+  const { root, id } = opened(context);
+  const file = insideRoot(root, "/etc/fstab");
+  const edited = readTextIfAny(file);
+  const before = readTextIfAny(insideRoot(baseRoot(context), "/etc/fstab"));
+  if (edited !== undefined && edited !== before) context.template = templateFromFstab(edited);
+  requireRootLine(templateNow(context));
+  writeText(file, renderFstab(templateNow(context), id));
+}
+
+/** Files that apk writes anew in every run, changed or not; a real change shows in its `installed` too. */
+function isBookkeeping(path: string): boolean {
+  return (
+    /^(usr\/)?lib\/apk\/db\/(scripts\.tar(\.gz)?|triggers|lock)$/.test(path) || /^(usr\/)?lib\/apk\/db$/.test(path)
+  );
+}
+
+export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
+  ...gcExecutors,
+  // The room is what they were deleted for, and the kernel makes it in the background.
+  "await-space": (_, { store }) => void awaitFreed(store.top, Number.MAX_SAFE_INTEGER),
+  fetch: (_, { prepared }) => prepared.fetch(),
+  "open-draft": ({ id, base }, context, work) => {
+    const draft = context.store.openDraft(id, base);
+    work.undo(() => context.store.takeBack(draft), "draft discarded");
+    context.base = base;
+    context.draft = draft;
+  },
+  change: ({ change }, context, work) => {
+    const { store, prepared } = context;
+    using chroot = enterRoot({
+      top: store.top,
+      root: opened(context).root,
+      commons: commonsOf(templateNow(context)),
+      binds: prepared.sources?.binds ?? [],
+      // Other changes may be meant for this very file.
+      hostResolver: change.kind === "apk",
+    });
+    const { template, undo } = makeChange(change, chroot.path, context);
+    context.template = template ?? context.template;
+    if (undo !== undefined) work.undo(undo, "draft discarded");
+  },
+  fstab: (_, context) => writeFstab(context),
+  compare: (_, context) => {
+    context.files = comparePaths(baseRoot(context), opened(context).root).filter(({ path }) => path !== "etc/fstab");
+  },
+  "discard-unchanged": (_, context, work) => {
+    if (context.template !== undefined || context.files.some(({ path }) => !isBookkeeping(path))) return;
+    context.store.takeBack(opened(context));
+    context.draft = undefined;
+    work.end();
+  },
+  "boot-files": (_, context) => {
+    context.kernel = checkKernels(context);
+  },
+  seal: (_, context) => {
+    const record = recordOf(context, context.kernel);
+    context.store.seal(opened(context), record);
+    context.record = record;
+  },
+  commit: ({ slots }, context, work) => commit(slots, context, work),
+};

@@ -1,0 +1,102 @@
+import { apk } from "../../host/packages/apk/apk.ts";
+import { exists, insideRoot, isDirectory, isFile, writeText } from "../../host/kernel/files.ts";
+import { run, tryRun } from "../../host/kernel/run.ts";
+import { ask, environment, isTerminal } from "../../host/machine/terminal.ts";
+import { switchRelease } from "../../model/packages/conf.ts";
+import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
+import { FirnError } from "../../model/problem.ts";
+import { apkArguments, type Change } from "../../plan/change.ts";
+import { insideApk, repositoriesFile, savePackageSources } from "../packages.ts";
+import type { ChangeContext } from "./change-context.ts";
+
+/** What a change asks for beside what it did to the draft. */
+export interface Made {
+  /** The fstab template from this generation on. */
+  template?: string;
+  /** Takes back what it made outside the draft. */
+  undo?: () => void;
+}
+
+type Makers = {
+  [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, root: string, context: ChangeContext) => Made;
+};
+
+/** The terminal's own settings, for programs that a person uses. */
+function terminalEnvironment(): Record<string, string> {
+  const term = environment("TERM");
+  return { ...(term === undefined ? {} : { TERM: term }), PS1: "firn draft \\w # " };
+}
+
+function runShell(root: string): void {
+  const { status } = tryRun(["/bin/sh", "-l"], { chroot: root, terminal: true, env: terminalEnvironment() });
+  if (status === 0) return;
+  const keep =
+    isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
+  if (!keep) throw new FirnError("E_COMMAND", `The shell ended with exit code ${status}.`);
+}
+
+function runCommand(argv: readonly string[], root: string): void {
+  const { status } = tryRun(argv, { chroot: root, terminal: true, env: terminalEnvironment() });
+  if (status === 0) return;
+  throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
+}
+
+function installPackages(change: Extract<Change, { kind: "apk" }>, root: string, context: ChangeContext): void {
+  const { report, prepared } = context;
+  const { sources, wish } = prepared;
+  if (sources === undefined) throw new Error("a change of packages without sources");
+  const text = repositoriesFile(root);
+  const switched = change.release === undefined ? text : switchRelease(text, change.release).text;
+  if (switched !== text) writeText(insideRoot(root, "/etc/apk/repositories"), switched);
+  if (wish.save) savePackageSources(root, switched, wish);
+  const result = apk(insideApk(root, sources), apkArguments(change), {
+    onProgress: (number: number, of: number, line: string) => report.detail(`(${number}/${of}) ${line}`),
+  });
+  for (const line of result.notes) report.note(line);
+}
+
+function shareFolder({ name, path }: { name: string; path: string }, root: string, context: ChangeContext): Made {
+  const { store, state, report } = context;
+  const covered = insideRoot(root, path);
+  if (exists(covered) && !isDirectory(covered))
+    throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
+  if (!isDirectory(covered)) run(["mkdir", "-p", path], { chroot: root });
+  // Last, since what is made outside the draft is taken back only by who got to know of it.
+  const there = store.hasCommons(name);
+  if (there) report.note(`${name} is there from before: its data is used.`);
+  else store.makeCommons(name, covered, path);
+  const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
+  return there ? { template } : { template, undo: () => store.deleteCommons(name) };
+}
+
+/** The table of what can be done to a draft. */
+const makers: Makers = {
+  apk: (change, root, context) => {
+    installPackages(change, root, context);
+    return {};
+  },
+  command: ({ argv }, root) => {
+    runCommand(argv, root);
+    return {};
+  },
+  shell: (_, root, { report }) => {
+    report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
+    runShell(root);
+    return {};
+  },
+  edit: ({ file, editor }, root) => {
+    if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
+      throw new FirnError("E_FILE", `${file} is no regular file.`);
+    runCommand([...editor, file], root);
+    return {};
+  },
+  "add-commons": (change, root, context) => shareFolder(change, root, context),
+  "remove-commons": ({ path }, _, { template, templateBefore }) => ({
+    template: removeCommons(template ?? templateBefore, path),
+  }),
+};
+
+/** Does one change to the draft whose chroot is `root`. */
+export function makeChange(change: Change, root: string, context: ChangeContext): Made {
+  return (makers[change.kind] as (change: Change, root: string, context: ChangeContext) => Made)(change, root, context);
+}

@@ -1,0 +1,132 @@
+import { alpineRelease, checkBootFiles } from "../../host/boot/read-boot-files.ts";
+import { addBootEntry } from "../../host/boot/firmware.ts";
+import { enableRemovablePath, writeBootLoader } from "../../host/boot/esp.ts";
+import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
+import { createImage, removeImage } from "../../host/disk/image.ts";
+import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
+import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
+import { installedDatabase } from "../../host/volume/roots.ts";
+import { mountTop } from "../../host/volume/open-volume.ts";
+import { packageList } from "../../model/packages/database.ts";
+import { partitionNamed } from "../../model/disk/layout.ts";
+import { orThrow } from "../../model/problem.ts";
+import { renderFstab } from "../../model/volume/fstab.ts";
+import { rotate } from "../../model/volume/slots.ts";
+import type { InstallStep } from "../../plan/install.ts";
+import type { Executors } from "../run-plan.ts";
+import { VolumeStore } from "../store/volume-store.ts";
+import type { Installation } from "./installation.ts";
+import { makeReadonlyReady, setIdentity } from "./machine.ts";
+import { installBase, installKernel, installPackages } from "./packages.ts";
+
+function format({ target, layout }: Installation, swapUuid: (uuid: string) => void): void {
+  const swap = partitionNamed(layout, "SWAP");
+  if (swap === undefined) return;
+  using mapped = mapPartition(target.path, swap.startByte, swap.bytes, { readonly: false });
+  swapUuid(formatSwap(mapped.device));
+}
+
+function layOut(context: Installation): void {
+  const { compression } = context.config.disk;
+  // Nothing but firn uses this filesystem now, so the log tree, which the boot loader cannot read, can be done without.
+  const options = `,notreelog${compression === "none" ? "" : `,compress=${compression}`}`;
+  context.mount = mountTop(context.rootPartition?.device ?? "", "write", options);
+  const store = new VolumeStore(context.mount.path);
+  store.layOut();
+  context.draft = store.openDraft(store.newId(), undefined);
+  context.store = store;
+  context.note({ kind: "volume" });
+  store.flush();
+}
+
+function makeCommons(context: Installation): void {
+  const { volume, opened, shared, template } = context;
+  for (const { name, path } of shared) {
+    const covered = insideRoot(opened.root, path);
+    makeDirectories(covered);
+    volume.makeCommons(name, covered, path);
+  }
+  volume.writeTemplate(template);
+}
+
+function seal(context: Installation): void {
+  const { volume, opened, config, target, kernel } = context;
+  const release = alpineRelease(opened.root);
+  const installed = packageList(installedDatabase(opened.root));
+  const record = {
+    created: new Date().toISOString(),
+    kernel,
+    flavor: config.system.flavor,
+    ...(release === undefined ? {} : { release }),
+    description: "Installed",
+    command: target.kind === "disk" ? "firn install" : "firn image",
+    installedBytes: installed.reduce((sum, { installedBytes }) => sum + installedBytes, 0),
+  };
+  volume.seal(opened, { ...record, installing: "seal" });
+  context.sealed = record;
+}
+
+function enable(context: Installation): void {
+  const { target, layout, prepared, menu, loaderPath } = context;
+  enableRemovablePath(context.esp?.device ?? "", prepared.refind, menu);
+  if (target.kind !== "disk") return;
+  const { number, guid } = partitionNamed(layout, "EFI");
+  context.bootEntry = addBootEntry({
+    disk: target.path,
+    partitionNumber: number,
+    partitionGuid: guid,
+    label: "firn",
+    loaderPath,
+  });
+}
+
+export const installExecutors: Executors<InstallStep, Installation> = {
+  "create-image": ({ bytes, neededBytes }, { target: { path } }, work) => {
+    const refusal = createImage(path, bytes, neededBytes);
+    if (refusal !== undefined) orThrow(refusal);
+    work.stands("nothing changed", path);
+    work.undo(() => removeImage(path), "image removed");
+  },
+  partition: ({ layout }, { target: { path, kind } }, work) => {
+    writePartitionTable(path, layout, () => {
+      if (kind === "disk") work.stands("disk unfinished", path);
+    });
+    if (kind === "disk") waitForPartitions(path, layout);
+  },
+  format: (_, context) => {
+    const { layout } = context;
+    context.esp = context.map("EFI");
+    context.rootPartition = context.map("ROOT");
+    formatEsp(context.esp.device, partitionNamed(layout, "EFI"), layout.sectorBytes);
+    context.rootUuid = formatRoot(context.rootPartition.device);
+    format(context, (uuid) => {
+      context.swapUuid = uuid;
+    });
+  },
+  volume: (_, context) => layOut(context),
+  base: ({ packages }, context) => installBase(context, packages),
+  commons: (_, context) => makeCommons(context),
+  packages: ({ packages }, context) => installPackages(context, packages),
+  kernel: ({ packages }, context) => installKernel(context, packages),
+  identity: (_, context) => context.inside((__, root) => setIdentity(root, context.config)),
+  readiness: (_, context) => context.inside((__, root) => makeReadonlyReady(root, context.config)),
+  loader: (_, context) => {
+    context.loaderPath = writeBootLoader(context.esp?.device ?? "", context.prepared.refind, context.menu);
+  },
+  fstab: (_, { opened, template }) =>
+    writeText(insideRoot(opened.root, "/etc/fstab"), renderFstab(template, opened.id)),
+  flush: (_, { volume }) => volume.flush(),
+  "boot-files": ({ flavor }, context) => {
+    context.kernel = checkBootFiles(context.volume.top, context.opened.root, flavor, undefined);
+  },
+  seal: (_, context) => seal(context),
+  commit: ({ slots }, { volume, opened }) => volume.commit(rotate([], opened.id, slots), () => {}),
+  enable: (_, context) => enable(context),
+  finish: (_, { volume, opened, sealed = {}, mount }, work) => {
+    volume.noteRecord(opened.id, sealed);
+    volume.flush();
+    // Unmounted with the result checked: the last flush of an image happens here.
+    mount?.release();
+    work.stands("committed");
+  },
+};

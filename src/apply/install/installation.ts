@@ -1,0 +1,113 @@
+import type { ApkTarget } from "../../host/packages/apk/apk.ts";
+import { mapPartition, type MappedPartition } from "../../host/disk/map.ts";
+import { enterRoot } from "../../host/kernel/chroot.ts";
+import type { BootEntryResult } from "../../host/boot/firmware.ts";
+import type { Mount } from "../../host/kernel/mounts.ts";
+import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/menu.ts";
+import { commonsName } from "../../model/volume/commons.ts";
+import type { MachineConfig } from "../../model/machine/machine.ts";
+import { partitionNamed, type DiskLayout } from "../../model/disk/layout.ts";
+import { renderTemplate } from "../../model/volume/fstab.ts";
+import type { GenerationRecord } from "../../model/volume/generation.ts";
+import type { InstallStep } from "../../plan/install.ts";
+import type { Report } from "../../report/report.ts";
+import { insideApk, packageSources } from "../packages.ts";
+import type { Draft, VolumeStore } from "../store/volume-store.ts";
+import type { Prepared } from "./prepare.ts";
+
+export interface InstallTarget {
+  /** The disk or the image file. */
+  path: string;
+  kind: "disk" | "image";
+}
+
+/** What the steps of an installation work on. Its end lets go of what is held; the draft stays when it fails, and says where. */
+export class Installation implements Disposable {
+  esp: MappedPartition | undefined;
+  rootPartition: MappedPartition | undefined;
+  mount: Mount | undefined;
+  store: VolumeStore | undefined;
+  draft: Draft | undefined;
+  rootUuid = "";
+  swapUuid: string | undefined;
+  kernel = "";
+  sealed: GenerationRecord | undefined;
+  loaderPath = "";
+  bootEntry: BootEntryResult = { status: "skipped", reason: "an image" };
+
+  constructor(
+    readonly target: InstallTarget,
+    readonly config: MachineConfig,
+    readonly layout: DiskLayout,
+    readonly prepared: Prepared,
+    readonly report: Report,
+  ) {}
+
+  get volume(): VolumeStore {
+    if (this.store === undefined) throw new Error("the volume is not mounted yet");
+    return this.store;
+  }
+
+  get opened(): Draft {
+    if (this.draft === undefined) throw new Error("no draft is open yet");
+    return this.draft;
+  }
+
+  get shared(): { name: string; path: string }[] {
+    return this.config.disk.commons.map((path) => ({ name: commonsName(path), path }));
+  }
+
+  get template(): string {
+    const { compression } = this.config.disk;
+    const swap = this.swapUuid === undefined ? {} : { swapUuid: this.swapUuid };
+    return renderTemplate({ rootUuid: this.rootUuid, compression, commons: this.shared, ...swap });
+  }
+
+  get menu(): string {
+    const { system, disk } = this.config;
+    return renderRefindConf({
+      slots: disk.slots,
+      flavor: system.flavor,
+      rootUuid: this.rootUuid,
+      partitionGuid: partitionNamed(this.layout, "ROOT").guid,
+      cmdline: system.cmdline,
+      ...(system.serial === undefined ? {} : { serial: system.serial }),
+      timeoutSeconds: MENU_TIMEOUT,
+      modules: bootModules,
+    });
+  }
+
+  map(name: "EFI" | "ROOT"): MappedPartition {
+    const { startByte, bytes } = partitionNamed(this.layout, name);
+    return mapPartition(this.target.path, startByte, bytes, { readonly: false });
+  }
+
+  /** Runs the new system's own programs. */
+  inside(use: (target: ApkTarget, root: string) => void): void {
+    const { root } = this.opened;
+    const text = this.prepared.repositories.map((line) => `${line}\n`).join("");
+    const { keysDir } = this.config.system;
+    const sources = packageSources(root, text, { repositories: [], keysDir, save: false });
+    using chroot = enterRoot({
+      top: this.volume.top,
+      root,
+      commons: this.shared,
+      binds: sources.binds,
+      hostResolver: true,
+    });
+    use(insideApk(chroot.path, sources), chroot.path);
+  }
+
+  /** Says on the volume how far this has come, for whoever finds it unfinished. */
+  note(step: InstallStep): void {
+    if (this.store === undefined || this.draft === undefined) return;
+    if (this.sealed === undefined) this.store.noteProgress(this.draft, { installing: step.kind });
+    else this.store.noteRecord(this.draft.id, { ...this.sealed, installing: step.kind });
+  }
+
+  [Symbol.dispose](): void {
+    this.mount?.[Symbol.dispose]();
+    this.rootPartition?.[Symbol.dispose]();
+    this.esp?.[Symbol.dispose]();
+  }
+}

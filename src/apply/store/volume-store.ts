@@ -1,0 +1,207 @@
+import { cleanUp } from "../../host/kernel/failure.ts";
+import {
+  createSubvolume,
+  deleteSubvolume,
+  flush,
+  isSubvolume,
+  setReadonly,
+  snapshot,
+} from "../../host/volume/btrfs.ts";
+import {
+  exists,
+  makeDirectories,
+  makeDirectory,
+  names,
+  newName,
+  readTextIfAny,
+  removeDirectory,
+  removeFile,
+  removeTree,
+  rename,
+  renameNew,
+  replaceText,
+  writeText,
+} from "../../host/kernel/files.ts";
+import { generationRoot } from "../../host/volume/roots.ts";
+import { seedCommons } from "../../host/volume/seed.ts";
+import { FirnError } from "../../model/problem.ts";
+import { renderRecord, type GenerationRecord, type InstallProgress } from "../../model/volume/generation.ts";
+import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
+import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
+import { commitSlots } from "./commit.ts";
+
+/** A generation in the making. */
+export interface Draft {
+  readonly id: GenerationId;
+  /** Its directory. */
+  readonly path: string;
+  /** Its root subvolume. */
+  readonly root: string;
+}
+
+/** What firn puts into a generation's or a draft's directory. */
+const OWN: readonly string[] = [ROOT, METADATA, `${METADATA}.new`];
+
+/** The one writer below a volume's top level: drafts, generations, records, link sets, the template, the commons. */
+export class VolumeStore {
+  constructor(readonly top: string) {}
+
+  root(id: GenerationId): string {
+    return generationRoot(this.top, id);
+  }
+
+  /** Everything written so far is on disk, super block included, or this throws. */
+  flush(): void {
+    flush(this.top);
+  }
+
+  /** The empty folders of a new volume. */
+  layOut(): void {
+    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons])
+      makeDirectory(`${this.top}/${folder}`);
+  }
+
+  /** A name that no generation of the volume has, later than all of them. */
+  newId(existing: readonly GenerationId[] = []): GenerationId {
+    for (let time = laterThanAll(Date.now(), existing); ; time += 1000) {
+      const id = parseGenerationId(newName(time));
+      if (id !== undefined && !exists(`${this.top}/${layout.generation(id)}`)) return id;
+    }
+  }
+
+  /** A copy of a generation, or an empty root when `base` is undefined. Leaves nothing behind when it fails. */
+  openDraft(id: GenerationId, base: GenerationId | undefined): Draft {
+    makeDirectories(`${this.top}/${layout.snapshots}`);
+    const path = `${this.top}/${layout.draft(id)}`;
+    const draft = { id, path, root: `${path}/${ROOT}` };
+    makeDirectory(path);
+    try {
+      if (base === undefined) createSubvolume(draft.root);
+      else snapshot(this.root(base), draft.root);
+    } catch (error) {
+      cleanUp(() => this.takeBack(draft));
+      throw error;
+    }
+    return draft;
+  }
+
+  /** Writes down how far an installation has come, for whoever finds the draft. */
+  noteProgress(draft: Draft, progress: InstallProgress): void {
+    replaceText(`${draft.path}/${METADATA}`, renderRecord(progress), RECORD_MODE);
+  }
+
+  /** Replaces the record of a generation that nobody else reads yet. It is on disk after the next flush. */
+  noteRecord(id: GenerationId, record: GenerationRecord): void {
+    replaceText(`${this.top}/${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
+  }
+
+  /**
+   * Makes a draft final: read-only, with its record, under its own name. The data must have been flushed before: setting the
+   * flag then costs one commit instead of two. It is on disk after the next flush.
+   */
+  seal(draft: Draft, record: GenerationRecord): void {
+    setReadonly(draft.root, true);
+    writeText(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
+    renameNew(draft.path, `${this.top}/${layout.generation(draft.id)}`);
+  }
+
+  /** Deletes a draft, or the generation that it was sealed as while nothing names it yet. On disk when it returns. */
+  takeBack(draft: Draft): void {
+    for (const path of [draft.path, `${this.top}/${layout.generation(draft.id)}`])
+      if (exists(path)) this.deleteFolder(path);
+    this.flush();
+  }
+
+  /**
+   * Deletes a generation or a draft by its directory's name. The change is on disk after the next flush. Throws
+   * E_GENERATION_KEPT, and deletes nothing, when there is something in it that firn did not put there.
+   */
+  delete(name: string): void {
+    this.deleteFolder(`${this.top}/${layout.snapshots}/${name}`);
+  }
+
+  private deleteFolder(path: string): void {
+    const entries = names(path);
+    const foreign = entries.filter((name) => !OWN.includes(name));
+    if (foreign.length > 0) {
+      throw new FirnError(
+        "E_GENERATION_KEPT",
+        `${path.slice(path.lastIndexOf("/") + 1)} holds ${foreign.join(", ")}, which firn did not put there. It stays.`,
+        "Move that elsewhere, or delete it, and try again.",
+      );
+    }
+    for (const name of entries) {
+      const inner = `${path}/${name}`;
+      if (isSubvolume(inner)) deleteSubvolume(inner);
+      else removeTree(inner);
+    }
+    removeDirectory(path);
+  }
+
+  /** Deletes a link set that is not in force. */
+  deleteLinkSet(id: LinkSetId): void {
+    const folder = `${this.top}/${layout.linkSet(id)}`;
+    for (const name of names(folder)) removeFile(`${folder}/${name}`);
+    removeDirectory(folder);
+  }
+
+  /** Replaces a file at a name that is read while it is written: on disk under another name first. Durable after the next flush. */
+  private replaceDurably(file: string, text: string, mode?: number): void {
+    const beside = `${file}.new`;
+    writeText(beside, text, mode);
+    this.flush();
+    rename(beside, file);
+  }
+
+  /** Replaces a generation's record: a cut leaves the old one or the new one, never an empty file. On disk when it returns. */
+  writeRecord(id: GenerationId, record: GenerationRecord): void {
+    this.replaceDurably(`${this.top}/${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
+    this.flush();
+  }
+
+  /** Replaces the fstab template. It is on disk after the next flush. */
+  writeTemplate(text: string): void {
+    this.replaceDurably(`${this.top}/${layout.fstab}`, text);
+  }
+
+  /** Puts back a template that a failed switch may have replaced. */
+  restoreTemplate(text: string): void {
+    if (readTextIfAny(`${this.top}/${layout.fstab}`) === text) return;
+    this.writeTemplate(text);
+    this.flush();
+  }
+
+  /** Makes `slots` boot, and `template` theirs when it changes with them: see commitSlots. */
+  commit(slots: readonly GenerationId[], switched: () => void, template?: string): void {
+    commitSlots(this, slots, switched, () => {
+      if (template !== undefined) this.writeTemplate(template);
+    });
+  }
+
+  hasCommons(name: string): boolean {
+    return exists(`${this.top}/${layout.common(name)}`);
+  }
+
+  /**
+   * Makes a commons and fills it from the folder that it will cover; `called` is that folder's name in messages. Under a draft's name
+   * until it is whole: a killed run must not leave half of one to be taken for data from before.
+   */
+  makeCommons(name: string, from: string, called: string): void {
+    const folder = `${this.top}/${layout.common(name)}`;
+    const draft = folder + DRAFT;
+    if (exists(draft)) deleteSubvolume(draft);
+    createSubvolume(draft);
+    try {
+      seedCommons(from, draft, called);
+      rename(draft, folder);
+    } catch (error) {
+      cleanUp(() => deleteSubvolume(draft));
+      throw error;
+    }
+  }
+
+  /** Deletes a commons with all data in it. It is gone from the disk after the next flush. */
+  deleteCommons(name: string): void {
+    deleteSubvolume(`${this.top}/${layout.common(name)}`);
+  }
+}

@@ -1,0 +1,78 @@
+import { commonsName, validateCommons, type CommonsPath } from "../model/volume/commons.ts";
+import { commonsOf } from "../model/volume/fstab.ts";
+import { layout } from "../model/volume/layout.ts";
+import { nearest } from "../model/text/nearest.ts";
+import { refuse, type Refusal } from "../model/problem.ts";
+import type { VolumeState } from "../model/volume/state.ts";
+import type { Change } from "./change.ts";
+
+export type CommonsStep = { kind: "delete-commons"; name: string } | { kind: "flush" };
+
+const didYouMean = (near: string | undefined): string => (near === undefined ? "" : ` Did you mean ${near}?`);
+
+/** What the template mounts from the commons. */
+export function sharedPaths(state: VolumeState): { name: string; path: string }[] {
+  return commonsOf(state.template ?? "");
+}
+
+/** The change that shares a path from the next generation on. */
+export function planAddCommons(state: VolumeState, path: string): Change | Refusal {
+  const existing = sharedPaths(state).map((one) => one.path);
+  // What an fstab mounts was checked when it was shared, or was written by somebody who knew.
+  const checked = validateCommons([path], existing as CommonsPath[]);
+  if (!checked.ok) return refuse("E_COMMONS", `${path}: ${checked.message}`, checked.hint);
+  if (existing.includes(path)) return refuse("E_COMMONS", `${path} is shared already.`);
+  const own = checked.value.find((one) => one === path);
+  if (own === undefined) throw new Error(`${path} was accepted but is not there`);
+  return { kind: "add-commons", name: commonsName(own), path };
+}
+
+/** The change after which the generations have a path of their own again; the data stays. */
+export function planRemoveCommons(state: VolumeState, path: string): Change | Refusal {
+  const existing = sharedPaths(state).map((one) => one.path);
+  if (existing.includes(path)) return { kind: "remove-commons", path };
+  return refuse(
+    "E_COMMONS",
+    `${path} is not shared.${didYouMean(nearest(path, existing))}`,
+    "`firn commons list` shows what is.",
+  );
+}
+
+/** Deletes a commons and its data. `mounted`: the paths on the volume that are mounted anywhere. */
+export function planDeleteCommons(
+  state: VolumeState,
+  name: string,
+  mounted: readonly string[],
+): CommonsStep[] | Refusal {
+  if (!state.commons.includes(name)) {
+    return refuse(
+      "E_COMMONS",
+      `There is no commons ${name}.${didYouMean(nearest(name, state.commons))}`,
+      "`firn commons list` shows what there is.",
+    );
+  }
+  const used = sharedPaths(state).find((one) => one.name === name);
+  if (used !== undefined) {
+    return refuse("E_COMMONS", `${name} is shared as ${used.path}.`, `\`firn commons remove ${used.path}\` first.`);
+  }
+  if (mounted.includes(`/${layout.common(name)}`)) {
+    return refuse(
+      "E_COMMONS",
+      `${name} is mounted: what runs uses it, and would find it empty at once.`,
+      "Reboot into a generation that no longer shares it first.",
+    );
+  }
+  return [{ kind: "delete-commons", name }, { kind: "flush" }];
+}
+
+/** One line for a person. */
+export function describeCommonsStep(step: CommonsStep): string {
+  switch (step.kind) {
+    case "delete-commons":
+      return `Delete ${step.name} and all data in it`;
+    case "flush":
+      return "Bring it to disk";
+    default:
+      return step satisfies never;
+  }
+}

@@ -1,0 +1,11 @@
+/** One thing that happens. A kind of plan has a closed union of these, with a line for a person and an executor each. */
+export interface Step {
+  readonly kind: string;
+}
+
+/** What will happen, all of it: `--dry-run` prints it, the engine carries it out. */
+export interface Plan<S extends Step> {
+  readonly steps: readonly S[];
+  /** One line for a person. */
+  readonly describe: (step: S) => string;
+}

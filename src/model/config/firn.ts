@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { list, parseDocument, text, textOrNumber, whole, type Camel } from "./document.ts";
+import { given } from "../given.ts";
 import type { ConfigResult } from "../text/parsed.ts";
 import type { Retention } from "../volume/retention.ts";
 import { parseDays, parseSpace, spaceIn, type Space } from "../text/size.ts";
@@ -69,7 +70,7 @@ function complete(wish: Camel<v.InferOutput<FirnSchema>>): FirnConfig {
     },
     upgrade: {
       repositories: upgrade.repositories ?? [],
-      ...(upgrade.keysDir === undefined ? {} : { keysDir: upgrade.keysDir }),
+      ...given({ keysDir: upgrade.keysDir }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import { checkDocument } from "../config/document.ts";
+import { given } from "../given.ts";
 import { completeMachine, contradictions, type MachineConfig, type PartialMachine } from "./machine.ts";
 import { parseInterfaceFlag } from "./network.ts";
 import { problemAt, refuseConfig, type ConfigProblem, type ConfigResult } from "../text/parsed.ts";
@@ -113,7 +114,7 @@ function treeOf(flags: MachineFlags): { tree: Record<string, Record<string, unkn
   }
   const root = {
     ...(users.length === 0 && keys.length > 0 ? { "ssh-keys": keys } : {}),
-    ...(flags.rootPasswordHash === undefined ? {} : { "password-hash": flags.rootPasswordHash }),
+    ...given({ "password-hash": flags.rootPasswordHash }),
   };
   if (Object.keys(root).length > 0) put("identity", "root", root);
   const interfaces = (flags.interface ?? []).flatMap((word) => {

@@ -1,3 +1,4 @@
+import { given } from "../given.ts";
 import { validateCommons, type CommonsPath } from "../volume/commons.ts";
 import { parseDocument } from "../config/document.ts";
 import type { Keymap } from "./identity.ts";
@@ -122,7 +123,7 @@ export function completeMachine(wish: PartialMachine): MachineConfig {
   const { keymap, root } = identity;
   return {
     disk: {
-      ...(disk.size === undefined ? {} : { size: disk.size }),
+      ...given({ size: disk.size }),
       espSize: disk.espSize ?? "auto",
       swapSize: disk.swapSize ?? "auto",
       slots: disk.slots ?? 4,
@@ -131,22 +132,20 @@ export function completeMachine(wish: PartialMachine): MachineConfig {
     },
     system: {
       arch: system.arch ?? "x86_64",
-      ...(release === undefined ? {} : { release }),
+      ...given({ release, keysDir: system.keysDir, refind: system.refind }),
       mirror: system.mirror ?? DEFAULT_MIRROR,
       repositories,
-      ...(system.keysDir === undefined ? {} : { keysDir: system.keysDir }),
       flavor: system.flavor ?? "lts",
       firmware: system.firmware ?? [],
       packages: [...new Set(system.packages)],
       cmdline: system.cmdline ?? "quiet",
-      ...(system.serial === undefined || system.serial === "none" ? {} : { serial: system.serial }),
-      ...(system.refind === undefined ? {} : { refind: system.refind }),
+      ...given({ serial: system.serial === "none" ? undefined : system.serial }),
     },
     identity: {
       // setup-alpine's quick mode names the machine so.
       hostname: identity.hostname ?? "alpine",
       timezone: identity.timezone ?? "UTC",
-      ...(keymap === undefined || keymap === "none" ? {} : { keymap }),
+      ...given({ keymap: keymap === "none" ? undefined : keymap }),
       users: (identity.users ?? []).map((user) => ({
         ...user,
         groups: [...new Set(user.groups ?? USER_GROUPS)],
@@ -156,7 +155,7 @@ export function completeMachine(wish: PartialMachine): MachineConfig {
       })),
       root: {
         locked: root?.passwordHash === undefined,
-        ...(root?.passwordHash === undefined ? {} : { passwordHash: root.passwordHash }),
+        ...given({ passwordHash: root?.passwordHash }),
         sshKeys: [...new Set(root?.sshKeys)],
       },
     },

@@ -5,7 +5,7 @@ import { commonsName, validateCommons } from "../model/volume/commons.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { layout } from "../model/volume/layout.ts";
 import { nearest } from "../model/text/nearest.ts";
-import { FirnError } from "../model/problem.ts";
+import { FirnError, isRefusal } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import { table, type Result } from "../report/result.ts";
 import { change, type ChangeFlags } from "./change.ts";
@@ -35,10 +35,13 @@ export function addCommons(flags: ChangeFlags, [path = ""]: readonly string[]): 
   return change(flags, `firn commons add ${path}`, (state) => {
     const existing = shared(state);
     const checked = validateCommons([path], existing.map((one) => one.path) as never);
-    if (!checked.ok) throw new FirnError("E_COMMONS", `${path}: ${checked.message} Nothing was changed.`, checked.hint);
+    if (isRefusal(checked)) {
+      const { message, hint } = checked.problem;
+      throw new FirnError("E_COMMONS", `${path}: ${message} Nothing was changed.`, hint);
+    }
     if (existing.some((one) => one.path === path))
       throw new FirnError("E_COMMONS", `${path} is shared already. Nothing was changed.`);
-    const own = checked.value.find((one) => one === path);
+    const own = checked.find((one) => one === path);
     if (own === undefined) throw new Error(`${path} was accepted but is not there`);
     return { kind: "add-commons", name: commonsName(own), path };
   });

@@ -1,5 +1,6 @@
 import { readTextIfAny } from "../host/kernel/files.ts";
 import { inspect, volumeUuid } from "../host/volume/inspect-volume.ts";
+import { withEffect } from "../host/kernel/failure.ts";
 import { isolate, privateMounts } from "../host/kernel/isolate.ts";
 import { imageIdentity, lockVolume } from "../host/kernel/lock.ts";
 import { openVolume, remount, type Volume } from "../host/volume/open-volume.ts";
@@ -7,7 +8,7 @@ import { parseFstab } from "../model/volume/fstab.ts";
 import { ROOT, layout } from "../model/volume/layout.ts";
 import type { FirnConfig } from "../model/config/firn.ts";
 import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
-import { FirnError } from "../model/problem.ts";
+import { FirnError, orThrow } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import { terminalReport, type Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
@@ -45,9 +46,7 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   const root = volume.running || slot0 === undefined ? "" : `${volume.path}/${layout.generation(slot0)}/${ROOT}`;
   const text = readTextIfAny(`${root}/etc/firn/firn.toml`);
   if (text === undefined) return defaultFirnConfig();
-  const parsed = parseFirnToml(text);
-  if (parsed.ok) return parsed.value;
-  throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
+  return withEffect("nothing changed", () => orThrow(parseFirnToml(text)));
 }
 
 /** A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab. */

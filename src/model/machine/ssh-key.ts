@@ -1,4 +1,5 @@
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import type { Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates). */
 const KEY_TYPES = [
@@ -46,7 +47,7 @@ function fields(blob: Uint8Array): Uint8Array[] | undefined {
  * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of the type
  * that the line names, so that a line cut by a paste is found here and not at the first login.
  */
-export function parseSshKey(text: string): Parsed<string> {
+export function parseSshKey(text: string): string | Refusal {
   const line = text.trim();
   const hint = 'Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".';
   if (line === "") return bad("is empty.", hint);
@@ -68,5 +69,5 @@ export function parseSshKey(text: string): Parsed<string> {
   // ed25519: type, key; rsa: type, exponent, modulus; ecdsa: type, curve, point; sk-: one more, the application.
   const wanted = (type.includes("ed25519") ? 2 : 3) + (type.startsWith("sk-") ? 1 : 0);
   if (parts.length !== wanted) return bad("is damaged: a part of the key is missing.", hint);
-  return good(line);
+  return line;
 }

@@ -7,6 +7,7 @@ import { isRefusal, type Refusal } from "../problem.ts";
 import { bad } from "../text/complaint.ts";
 import { refusedAt, type ConfigProblem } from "../config/problems.ts";
 import { machineSchema, type PartialMachine } from "./schema.ts";
+import { mirrorRepositories } from "../packages/conf.ts";
 import { RUNLEVELS, serviceChange, type Runlevel, type ServiceChange } from "./services.ts";
 import type { Serial } from "./system.ts";
 
@@ -88,7 +89,7 @@ export function parseMachineToml(toml: string, filename: string): PartialMachine
  */
 export function repositoryLines(system: MachineConfig["system"]): string[] {
   const { mirror, release, repositories } = system;
-  const branch = release === undefined ? [] : ["main", "community"].map((name) => `${mirror}/${release}/${name}`);
+  const branch = release === undefined ? [] : mirrorRepositories(mirror, release);
   return [...branch, ...repositories];
 }
 

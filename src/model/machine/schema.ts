@@ -24,10 +24,10 @@ import {
   parseMirror,
   parsePackage,
   parsePath,
-  parseRelease,
   parseRepository,
   parseSerial,
 } from "./system.ts";
+import { parseRelease } from "../packages/release.ts";
 
 /** Bytes. FAT32 needs 65,525 clusters: 33 MiB at 512 B with its tables. */
 const SMALLEST_ESP = 33 * 2 ** 20;

@@ -1,4 +1,3 @@
-import { nearest } from "../text/nearest.ts";
 import type { Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
@@ -33,19 +32,6 @@ export function parseFlavor(text: string): string | Refusal {
   if (/^linux-[a-z0-9]+/.test(text)) return bad(`${quoted(text)} is a package.`, `Write ${quoted(text.slice(6))}.`);
   if (/^[a-z0-9][a-z0-9.-]{0,31}$/.test(text)) return text;
   return bad(`${quoted(text)} is not a kernel flavour.`, "Write for example lts, virt or stable.");
-}
-
-/** A branch of Alpine as its mirrors name the folder: v3.20, edge, latest-stable. "3.20" is understood. */
-export function parseRelease(text: string): string | Refusal {
-  if (text === "edge" || text === "latest-stable") return text;
-  const match = /^v?(\d{1,2}\.\d{1,3})((?:\.\d+)?)$/.exec(text);
-  if (match !== null && match[2] === "") return `v${match[1]!}`;
-  if (match !== null) {
-    return bad(`${quoted(text)} is a point release; mirrors carry its branch.`, `Write "v${match[1]!}".`);
-  }
-  const near = nearest(text, ["edge", "latest-stable"]);
-  const hint = near === undefined ? "Write for example v3.20, latest-stable or edge." : `Did you mean ${quoted(near)}?`;
-  return bad(`${quoted(text)} is not a release.`, hint);
 }
 
 /** The folder above the releases on an http(s) mirror, without the final slash. */

@@ -69,14 +69,31 @@ export function spaceIn(space: Space, total: number): number {
   return "bytes" in space ? space.bytes : Math.ceil((total * space.percent) / 100);
 }
 
+/** `bytes` in the largest of `units` of which there is at least one; each unit is `base` of the one before. */
+function scaled(bytes: number, base: number, units: readonly string[]): { amount: number; unit: string } {
+  let amount = bytes;
+  let at = 0;
+  while (amount >= base && at < units.length - 1) {
+    amount /= base;
+    at++;
+  }
+  return { amount, unit: units[at]! };
+}
+
 /** For a person: `3.5 GiB`, `812 KiB`; one decimal, rounded. */
 export function approximateSize(bytes: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-  let size = bytes;
-  let unit = 0;
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || size >= 100 ? Math.round(size) : Math.round(size * 10) / 10} ${units[unit]}`;
+  const { amount, unit } = scaled(bytes, 1024, ["bytes", "KiB", "MiB", "GiB", "TiB"]);
+  return `${unit === "bytes" || amount >= 100 ? Math.round(amount) : Math.round(amount * 10) / 10} ${unit}`;
+}
+
+/** For a person who must provide so much: whole mebibytes, from 10 GiB on tenths of a gibibyte, never less than `bytes`. */
+export function roundedUpSize(bytes: number): string {
+  const mebibytes = Math.ceil(bytes / 2 ** 20);
+  return mebibytes < 10_240 ? `${mebibytes} MiB` : `${(Math.ceil((mebibytes / 1024) * 10) / 10).toFixed(1)} GiB`;
+}
+
+/** In 1000s, as disks are sold: a person compares it with a label. */
+export function soldSize(bytes: number): string {
+  const { amount, unit } = scaled(bytes, 1000, ["bytes", "kB", "MB", "GB", "TB", "PB"]);
+  return `${unit === "bytes" ? amount : amount.toFixed(1)} ${unit}`;
 }

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatSize, parseDays, parseSize, parseSpace, spaceIn } from "../../../src/model/text/size.ts";
+import {
+  approximateSize,
+  formatSize,
+  parseDays,
+  parseSize,
+  parseSpace,
+  roundedUpSize,
+  soldSize,
+  spaceIn,
+} from "../../../src/model/text/size.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { bad } from "../../../src/model/text/complaint.ts";
 
@@ -78,4 +87,18 @@ test("free space is a size or a share of the volume", () => {
   assert.ok(isRefusal(parseSpace("ten")));
   assert.equal(spaceIn({ percent: 10 }, 1001), 101);
   assert.equal(spaceIn({ bytes: 5 }, 1001), 5);
+});
+
+test("a person reads a size rounded, in 1024s, or in 1000s as on a disk's label", () => {
+  const table: readonly (readonly [bytes: number, about: string, enough: string, sold: string])[] = [
+    [0, "0 bytes", "0 MiB", "0 bytes"],
+    [999, "999 bytes", "1 MiB", "999 bytes"],
+    [1024, "1 KiB", "1 MiB", "1.0 kB"],
+    [3.5 * 2 ** 30, "3.5 GiB", "3584 MiB", "3.8 GB"],
+    [10 * 2 ** 30 + 1, "10 GiB", "10.1 GiB", "10.7 GB"],
+    [500_107_862_016, "466 GiB", "465.8 GiB", "500.1 GB"],
+    [2 ** 50, "1024 TiB", "1048576.0 GiB", "1.1 PB"],
+  ];
+  for (const [bytes, about, enough, sold] of table)
+    assert.deepEqual([approximateSize(bytes), roundedUpSize(bytes), soldSize(bytes)], [about, enough, sold]);
 });

@@ -4,11 +4,12 @@ import { prepareChange, unprepared, type PreparedChange } from "../apply/change/
 import type { PackageWish } from "../apply/packages.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { environment, workingDirectory } from "../host/machine/terminal.ts";
-import { normaliseRepository, parseRelease } from "../model/packages/conf.ts";
+import { normaliseRepository } from "../model/packages/conf.ts";
+import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import { FirnError, orThrow, type Refusal } from "../model/problem.ts";
+import { FirnError, isRefusal, orThrow, type Refusal } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import {
@@ -139,9 +140,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
 /** `firn upgrade [--release v3.20]` */
 export function upgrade(flags: ChangeFlags & { release?: string }): Result {
   const release = flags.release === undefined ? undefined : parseRelease(flags.release);
-  if (flags.release !== undefined && release === undefined) {
-    throw new FirnError("E_USAGE", `${flags.release} is no release of Alpine.`, "v3.20, latest-stable or edge.");
-  }
+  if (isRefusal(release)) throw new FirnError("E_USAGE", `--release: ${release.problem.message}`, release.problem.hint);
   const command = `firn upgrade${release === undefined ? "" : ` --release ${release}`}`;
   return change(flags, command, () => ({
     kind: "apk",

@@ -1,7 +1,7 @@
 import { gcExecutors } from "../apply/gc.ts";
 import { retentionWish } from "../model/config/firn.ts";
 import { parseSpace, type Space } from "../model/text/size.ts";
-import { FirnError, orThrow } from "../model/problem.ts";
+import { FirnError, isRefusal, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { deletion, describeGcStep, planGc } from "../plan/gc.ts";
 import { planned } from "./planned.ts";
@@ -44,6 +44,6 @@ function count(text: string): number {
 
 function space(text: string): Space {
   const parsed = parseSpace(text);
-  if (parsed.ok) return parsed.value;
-  throw new FirnError("E_USAGE", `--free: ${parsed.message}`);
+  if (!isRefusal(parsed)) return parsed;
+  throw new FirnError("E_USAGE", `--free: ${parsed.problem.message}`, parsed.problem.hint);
 }

@@ -4,22 +4,22 @@ import { checkPackages, prepareInstall, type Prepared } from "../apply/install/p
 import { runPlan } from "../apply/run-plan.ts";
 import { requireLoopDevice } from "../host/disk/map.ts";
 import { inspectDisk } from "../host/disk/inspect-disk.ts";
-import { exists, isFile, readText, readTextIfAny } from "../host/kernel/files.ts";
+import { exists } from "../host/kernel/files.ts";
 import { newGuids } from "../host/disk/format.ts";
 import { filledUp, imageExists } from "../host/disk/image.ts";
 import { memoryBytes } from "../host/kernel/memory.ts";
 import { ask, isTerminal, workingDirectory } from "../host/machine/terminal.ts";
-import { normaliseRepository } from "../model/packages/conf.ts";
-import { mergeFlags, type MachineFlags } from "../model/machine/flags.ts";
-import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/machine/machine.ts";
+import type { MachineFlags } from "../model/machine/flags.ts";
+import type { MachineConfig } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
 import type { DiskTarget } from "../model/disk/layout.ts";
 import { FirnError, orThrow, type Problem } from "../model/problem.ts";
 import { describeInstallStep, planInstall, type InstallPlan } from "../plan/install.ts";
-import { planned } from "./planned.ts";
 import type { Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
+import { absolute, machineConfig, withoutSecrets } from "./machine-config.ts";
+import { planned } from "./planned.ts";
 import { changing, type Changing } from "./session.ts";
 
 export interface InstallFlags extends MachineFlags {
@@ -27,68 +27,6 @@ export interface InstallFlags extends MachineFlags {
   yes?: boolean;
   dryRun?: boolean;
   json?: boolean;
-}
-
-function absolute(path: string, folder: string): string {
-  return normaliseRepository(path, folder) ?? path;
-}
-
-/** Paths in a file are relative to it, paths in flags to the working directory. */
-function withAbsolutePaths<T extends { repositories?: readonly string[]; keysDir?: string; refind?: string }>(
-  system: T,
-  folder: string,
-): T {
-  return {
-    ...system,
-    ...(system.repositories === undefined
-      ? {}
-      : { repositories: system.repositories.map((one) => absolute(one, folder)) }),
-    ...(system.keysDir === undefined ? {} : { keysDir: absolute(system.keysDir, folder) }),
-    ...(system.refind === undefined ? {} : { refind: absolute(system.refind, folder) }),
-  };
-}
-
-function readConfigFile(path: string | undefined): PartialMachine {
-  if (path === undefined) return {};
-  const file = absolute(path, workingDirectory());
-  const text = readTextIfAny(file);
-  if (text === undefined)
-    throw new FirnError("E_CONFIG_FILE", `${path}: no such file.`, "`firn config --example` prints one.");
-  const parsed = parseMachineToml(text, path);
-  if (!parsed.ok) throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
-  const { system, ...rest } = parsed.value;
-  const folder = file.slice(0, file.lastIndexOf("/")) || "/";
-  return { ...rest, ...(system === undefined ? {} : { system: withAbsolutePaths(system, folder) }) };
-}
-
-/** Keys as text: a word that names a file stands for its lines. */
-function sshKeys(words: readonly string[] | undefined): string[] | undefined {
-  return words?.flatMap((word) => {
-    if (/\s/.test(word) || !isFile(word)) return [word];
-    return readText(word)
-      .split("\n")
-      .filter((line) => line.trim() !== "" && !line.startsWith("#"));
-  });
-}
-
-function machineConfig(flags: InstallFlags): MachineConfig {
-  const { config, yes: _yes, dryRun: _dryRun, json: _json, ...rest } = flags;
-  const keys = sshKeys(flags.sshKey);
-  const merged = mergeFlags(
-    readConfigFile(config),
-    { ...rest, ...(keys === undefined ? {} : { sshKey: keys }) },
-    config,
-  );
-  if (!merged.ok) throw new FirnError(merged.problem.code, merged.problem.message, merged.problem.hint);
-  return { ...merged.value, system: withAbsolutePaths(merged.value.system, workingDirectory()) };
-}
-
-/** What may be printed, logged and pasted: a hash can be tried against a list of passwords. */
-function withoutSecrets(config: MachineConfig): MachineConfig {
-  const hidden = <T extends { readonly passwordHash?: string }>(account: T): T =>
-    account.passwordHash === undefined ? account : { ...account, passwordHash: "(hidden)" };
-  const { root, users } = config.identity;
-  return { ...config, identity: { ...config.identity, root: hidden(root), users: users.map(hidden) } };
 }
 
 function planLines({ steps }: InstallPlan): string[] {

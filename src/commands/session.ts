@@ -10,7 +10,7 @@ import { parseFstab } from "../model/volume/fstab.ts";
 import { ROOT, layout } from "../model/volume/layout.ts";
 import type { FirnConfig } from "../model/config/firn.ts";
 import { defaultFirnConfig, parseFirnToml } from "../model/config/firn.ts";
-import { FirnError, settled } from "../model/problem.ts";
+import { FirnError, orThrow, settled } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { Plan, Step } from "../plan/step.ts";
 import { terminalReport, type Report } from "../report/report.ts";
@@ -56,9 +56,7 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   const root = volume.running || slot0 === undefined ? "" : `${volume.path}/${layout.generation(slot0)}/${ROOT}`;
   const text = readTextIfAny(`${root}/etc/firn/firn.toml`);
   if (text === undefined) return defaultFirnConfig();
-  const parsed = parseFirnToml(text);
-  if (parsed.ok) return parsed.value;
-  throw new FirnError(parsed.problem.code, parsed.problem.message, parsed.problem.hint);
+  return orThrow(parseFirnToml(text));
 }
 
 /** A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab. */

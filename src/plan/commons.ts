@@ -2,7 +2,7 @@ import { commonsName, validateCommons, type CommonsPath } from "../model/volume/
 import { commonsOf } from "../model/volume/fstab.ts";
 import { layout } from "../model/volume/layout.ts";
 import { nearest } from "../model/text/nearest.ts";
-import { refuse, type Refusal } from "../model/problem.ts";
+import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { Change } from "./change.ts";
 
@@ -20,9 +20,9 @@ export function planAddCommons(state: VolumeState, path: string): Change | Refus
   const existing = sharedPaths(state).map((one) => one.path);
   // What an fstab mounts was checked when it was shared, or was written by somebody who knew.
   const checked = validateCommons([path], existing as CommonsPath[]);
-  if (!checked.ok) return refuse("E_COMMONS", `${path}: ${checked.message}`, checked.hint);
+  if (isRefusal(checked)) return refuse("E_COMMONS", `${path}: ${checked.problem.message}`, checked.problem.hint);
   if (existing.includes(path)) return refuse("E_COMMONS", `${path} is shared already.`);
-  const own = checked.value.find((one) => one === path);
+  const own = checked.find((one) => one === path);
   if (own === undefined) throw new Error(`${path} was accepted but is not there`);
   return { kind: "add-commons", name: commonsName(own), path };
 }

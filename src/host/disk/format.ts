@@ -5,6 +5,7 @@ import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.t
 import { FirnError, orThrow } from "../../model/problem.ts";
 import { sizeOf } from "./map.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
+import { randomHex } from "../kernel/owner.ts";
 import { run } from "../kernel/run.ts";
 import { O, S, isSysError, sys } from "../kernel/sys.ts";
 
@@ -67,7 +68,7 @@ export function writePartitionTable(path: string, layout: DiskLayout, begins: ()
 /** Makes the EFI system partition's FAT32. Gives its UUID as fstab and blkid spell it, `1A2B-3C4D`. */
 export function formatEsp(device: string, partition: Partition, sectorBytes: number): string {
   wipe(device);
-  const id = [...new Uint8Array(sys.random(4))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const id = randomHex(4);
   // A loop device has sectors of 512 bytes; the firmware will read the disk's.
   const geometry = ["-S", String(sectorBytes), "-s", String(fatSectorsPerCluster(partition.bytes, sectorBytes))];
   // "Hidden sectors": where the partition starts, which some firmware reads.

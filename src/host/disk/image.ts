@@ -1,8 +1,7 @@
 import { refuse, type Refusal } from "../../model/problem.ts";
+import { roundedUpSize } from "../../model/text/size.ts";
 import { Fd, exists, isDirectory } from "../kernel/files.ts";
 import { O, isSysError, sys } from "../kernel/sys.ts";
-
-const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
 /**
  * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes` is what will be
@@ -19,7 +18,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
   if (free < neededBytes) {
     return refuse(
       "E_IMAGE_SPACE",
-      `${folder} has ${mebibytes(free)} free; the image will take ${mebibytes(neededBytes)}. Nothing was changed.`,
+      `${folder} has ${roundedUpSize(free)} free; the image will take ${roundedUpSize(neededBytes)}. Nothing was changed.`,
       "Free some space, or write the image elsewhere.",
     );
   }
@@ -36,7 +35,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
     if (isSysError(error, "EFBIG", "EINVAL")) {
       return refuse(
         "E_IMAGE_SPACE",
-        `The filesystem of ${folder} takes no file of ${mebibytes(bytes)}. Nothing was changed.`,
+        `The filesystem of ${folder} takes no file of ${roundedUpSize(bytes)}. Nothing was changed.`,
       );
     }
     if (isSysError(error)) return refuse("E_FILE", `${path} cannot be made: ${error.reason}. Nothing was changed.`);

@@ -1,3 +1,4 @@
+import { hex } from "../../model/text/hex.ts";
 import { sys } from "./sys.ts";
 
 /** Sets owner and mode. */
@@ -8,5 +9,5 @@ export function own(path: string, { uid, gid }: { uid: number; gid: number }, mo
 
 /** Random bytes as hexadecimal digits. */
 export function randomHex(bytes: number): string {
-  return [...new Uint8Array(sys.random(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(new Uint8Array(sys.random(bytes)));
 }

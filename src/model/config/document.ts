@@ -1,7 +1,9 @@
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { nearest } from "../text/nearest.ts";
-import { problemAt, quoted, refuseConfig, type ConfigProblem, type ConfigResult, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { quoted } from "../text/complaint.ts";
+import { refuseConfig, type ConfigProblem } from "./problems.ts";
 
 /** Between message and hint where valibot has room for one text only. */
 const HINT = "\n";
@@ -18,27 +20,28 @@ export type Camel<T> = T extends string | number | boolean
       : T;
 
 /** Runs `parse` inside a schema; a complaint becomes an issue that keeps its hint. */
-export function through<I, T>(parse: (input: I) => Parsed<T>) {
+export function through<I, T>(parse: (input: I) => T | Refusal) {
   return v.rawTransform<I, T>(({ dataset, addIssue, NEVER }) => {
     const parsed = parse(dataset.value);
-    if (parsed.ok) return parsed.value;
-    addIssue({ message: parsed.hint === undefined ? parsed.message : `${parsed.message}${HINT}${parsed.hint}` });
+    if (!isRefusal(parsed)) return parsed;
+    const { message, hint } = parsed.problem;
+    addIssue({ message: hint === undefined ? message : `${message}${HINT}${hint}` });
     return NEVER;
   });
 }
 
 /** A text that `parse` reads. */
-export function text<T>(description: string, parse: (input: string) => Parsed<T>) {
+export function text<T>(description: string, parse: (input: string) => T | Refusal) {
   return v.pipe(v.string(), v.description(description), through(parse));
 }
 
 /** A list of texts that `parse` reads one by one. */
-export function list<T>(description: string, parse: (input: string) => Parsed<T>) {
+export function list<T>(description: string, parse: (input: string) => T | Refusal) {
   return v.pipe(v.array(v.pipe(v.string(), through(parse))), v.description(description));
 }
 
 /** A text or a number that `parse` reads as a text: 4096 and "4K". */
-export function textOrNumber<T>(description: string, parse: (input: string) => Parsed<T>) {
+export function textOrNumber<T>(description: string, parse: (input: string) => T | Refusal) {
   return v.pipe(
     v.union([v.string(), v.number()]),
     v.description(description),
@@ -135,13 +138,14 @@ function misplaced(node: Node, input: unknown, path: Path, known: readonly strin
   const entries = schema.entries;
   if (entries === undefined) return [];
   if (!isTable(input)) {
-    return [problemAt("E_CONFIG_VALUE", dotted(path), `expected a table, found ${described(input)}.`)];
+    const message = `expected a table, found ${described(input)}.`;
+    return [{ code: "E_CONFIG_VALUE", where: dotted(path), message }];
   }
   return Object.keys(input).flatMap((key) => {
     const child = Object.hasOwn(entries, key) ? entries[key] : undefined;
     if (child !== undefined) return misplaced(child, input[key], [...path, key], known);
     const hint = suggestion(key, path, Object.keys(entries), known);
-    return [problemAt("E_CONFIG_KEY", dotted([...path, key]), "unknown key.", hint)];
+    return [{ code: "E_CONFIG_KEY", where: dotted([...path, key]), message: "unknown key.", hint }];
   });
 }
 
@@ -149,7 +153,8 @@ function misplaced(node: Node, input: unknown, path: Path, known: readonly strin
 function problemOf(issue: v.BaseIssue<unknown>): { path: Path; problem: ConfigProblem } | undefined {
   const path = (issue.path ?? []).map((item) => item.key as string | number);
   const where = dotted(path);
-  const at = (message: string, hint?: string) => ({ path, problem: problemAt("E_CONFIG_VALUE", where, message, hint) });
+  const at = (message: string, hint?: string) =>
+    ({ path, problem: { code: "E_CONFIG_VALUE", where, message, hint } }) as const;
   if (issue.kind === "schema") {
     if (issue.type === "strict_object") return issue.input === undefined ? at("is missing.") : undefined;
     return at(`expected ${expectation(issue.expected)}, found ${described(issue.input)}.`);
@@ -196,7 +201,7 @@ export function parseDocument<S extends v.GenericSchema>(
   schema: S,
   toml: string,
   filename: string,
-): ConfigResult<Camel<v.InferOutput<S>>> {
+): Camel<v.InferOutput<S>> | Refusal {
   let tree: unknown;
   try {
     tree = parseToml(toml);
@@ -207,8 +212,8 @@ export function parseDocument<S extends v.GenericSchema>(
     const where = `${filename}:${error.line}:${error.column}`;
     const line = toml.split(/\r?\n/)[error.line - 1] ?? "";
     const hint = line.trim() === "" ? undefined : `The line is: ${line.trim()}`;
-    return refuseConfig(filename, [problemAt("E_CONFIG_SYNTAX", where, `${reason}.`, hint)]);
+    return refuseConfig(filename, [{ code: "E_CONFIG_SYNTAX", where, message: `${reason}.`, hint }]);
   }
   const checked = checkDocument(schema, tree);
-  return "value" in checked ? { ok: true, value: checked.value } : refuseConfig(filename, checked.problems);
+  return "value" in checked ? checked.value : refuseConfig(filename, checked.problems);
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { list, parseDocument, text, textOrNumber, whole, type Camel } from "./document.ts";
-import type { ConfigResult } from "../text/parsed.ts";
+import { given } from "../given.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
 import type { Retention } from "../volume/retention.ts";
 import { parseDays, parseSpace, spaceIn, type Space } from "../text/size.ts";
 import { parsePath, parseRepository } from "../machine/system.ts";
@@ -69,7 +70,7 @@ function complete(wish: Camel<v.InferOutput<FirnSchema>>): FirnConfig {
     },
     upgrade: {
       repositories: upgrade.repositories ?? [],
-      ...(upgrade.keysDir === undefined ? {} : { keysDir: upgrade.keysDir }),
+      ...given({ keysDir: upgrade.keysDir }),
     },
   };
 }
@@ -80,9 +81,9 @@ export function defaultFirnConfig(): FirnConfig {
 }
 
 /** Reads firn.toml and fills in the defaults. `filename` appears in messages only. */
-export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.toml"): ConfigResult<FirnConfig> {
+export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.toml"): FirnConfig | Refusal {
   const parsed = parseDocument(firnSchema(), toml, filename);
-  return parsed.ok ? { ok: true, value: complete(parsed.value) } : parsed;
+  return isRefusal(parsed) ? parsed : complete(parsed);
 }
 
 /** The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a share. */

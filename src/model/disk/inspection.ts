@@ -1,4 +1,5 @@
 import { nearestFew } from "../text/nearest.ts";
+import { soldSize } from "../text/size.ts";
 import { refuse, type Refusal } from "../problem.ts";
 import type { Signature } from "./signature.ts";
 
@@ -47,18 +48,6 @@ export type DiskState =
   | { kind: "partition"; path: string; disk: string };
 
 const UNCHANGED = "Nothing was changed.";
-
-/** Kilobytes and up in 1000s, as disks are sold: the user compares it with a label. */
-function sold(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-  let size = bytes;
-  let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1000;
-    unit++;
-  }
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
-}
 
 /** One use, as a clause: "/dev/sda2 is mounted on /home". */
 function clause(user: DiskUser): string {
@@ -186,7 +175,7 @@ const shown = (content: Signature | undefined): string =>
 
 /** Lines that show the user which disk this is and what it holds, before anything is asked. */
 export function describeDisk(disk: Disk): string[] {
-  const facts = [sold(disk.bytes), disk.model, disk.removable ? "removable" : ""].filter((fact) => fact !== "");
+  const facts = [soldSize(disk.bytes), disk.model, disk.removable ? "removable" : ""].filter((fact) => fact !== "");
   const head = `${disk.path}: ${facts.join(", ")}`;
   if (!holdsData(disk)) return [head, "  empty"];
   return [
@@ -194,7 +183,7 @@ export function describeDisk(disk: Disk): string[] {
     ...(disk.content === undefined ? [] : [`  whole disk: ${shown(disk.content)}`]),
     ...disk.partitions.map(({ number, path, name, bytes, content }) => {
       const called = name === "" ? "" : ` "${name}"`;
-      return `  ${path ?? `partition ${number}`}${called}: ${sold(bytes)}, ${shown(content)}`;
+      return `  ${path ?? `partition ${number}`}${called}: ${soldSize(bytes)}, ${shown(content)}`;
     }),
   ];
 }

@@ -1,4 +1,5 @@
-import { approximateSize } from "../text/size.ts";
+import { uuidText } from "../text/hex.ts";
+import { approximateSize, roundedUpSize as sizeOf } from "../text/size.ts";
 import { refuse, type Refusal } from "../problem.ts";
 
 export const MiB = 2 ** 20;
@@ -61,10 +62,6 @@ const FAT32_CLUSTERS = 65_525;
 const FAT_RESERVED_SECTORS = 32;
 const FAT_COPIES = 2;
 
-const sizeOf = (bytes: number): string => {
-  const rounded = Math.ceil(bytes / MiB);
-  return rounded < 10_240 ? `${rounded} MiB` : `${(Math.ceil((rounded / 1024) * 10) / 10).toFixed(1)} GiB`;
-};
 const up = (bytes: number): number => Math.ceil(bytes / MiB) * MiB;
 
 /**
@@ -179,8 +176,7 @@ export function guidFrom(random: Uint8Array): string {
   const bytes = [...random.subarray(0, 16)];
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  return uuidText(bytes);
 }
 
 /** `ROOT 3.5 GiB`, for a person. */

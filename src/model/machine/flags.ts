@@ -1,7 +1,9 @@
 import { checkDocument } from "../config/document.ts";
+import { given } from "../given.ts";
 import { completeMachine, contradictions, type MachineConfig, type PartialMachine } from "./machine.ts";
 import { parseInterfaceFlag } from "./network.ts";
-import { problemAt, refuseConfig, type ConfigProblem, type ConfigResult } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { refuseConfig, refusedAt, type ConfigProblem } from "../config/problems.ts";
 import { machineSchema } from "./schema.ts";
 import { parseServiceFlag, RUNLEVELS } from "./services.ts";
 
@@ -113,23 +115,23 @@ function treeOf(flags: MachineFlags): { tree: Record<string, Record<string, unkn
   }
   const root = {
     ...(users.length === 0 && keys.length > 0 ? { "ssh-keys": keys } : {}),
-    ...(flags.rootPasswordHash === undefined ? {} : { "password-hash": flags.rootPasswordHash }),
+    ...given({ "password-hash": flags.rootPasswordHash }),
   };
   if (Object.keys(root).length > 0) put("identity", "root", root);
   const interfaces = (flags.interface ?? []).flatMap((word) => {
     const parsed = parseInterfaceFlag(word);
-    if (parsed.ok) return [parsed.value];
-    problems.push(problemAt("E_CONFIG_VALUE", "--interface", parsed.message, parsed.hint));
+    if (!isRefusal(parsed)) return [parsed];
+    problems.push(refusedAt("--interface", parsed));
     return [];
   });
   if (interfaces.length > 0) put("network", "interfaces", interfaces);
   for (const word of flags.service ?? []) {
     const parsed = parseServiceFlag(word);
-    if (!parsed.ok) {
-      problems.push(problemAt("E_CONFIG_VALUE", "--service", parsed.message, parsed.hint));
+    if (isRefusal(parsed)) {
+      problems.push(refusedAt("--service", parsed));
       continue;
     }
-    const { runlevel, word: service } = parsed.value;
+    const { runlevel, word: service } = parsed;
     put("services", runlevel, [...((tree["services"]?.[runlevel] as string[] | undefined) ?? []), service]);
   }
   return { tree, problems };
@@ -193,7 +195,7 @@ export function mergeFlags(
   file: PartialMachine,
   flags: MachineFlags,
   source: string = "machine.toml",
-): ConfigResult<MachineConfig> {
+): MachineConfig | Refusal {
   const inFile = contradictions(file);
   if (inFile.length > 0) return refuseConfig(source, inFile);
   const { tree, problems } = treeOf(flags);
@@ -202,5 +204,5 @@ export function mergeFlags(
   if (problems.length > 0) return refuseConfig("", problems);
   const merged = mergePartial(file, checked.value);
   const between = contradictions(merged).map((problem) => ({ ...problem, where: flagOf(problem.where) }));
-  return between.length > 0 ? refuseConfig("", between) : { ok: true, value: completeMachine(merged) };
+  return between.length > 0 ? refuseConfig("", between) : completeMachine(merged);
 }

@@ -1,10 +1,11 @@
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /**
  * A host name as Alpine's setup-hostname takes it (lower-case letters, digits, `.` and `-`), with the label rules of
  * RFC 1123 and Linux's limit of 64 bytes for the whole (`HOST_NAME_MAX`).
  */
-export function parseHostname(text: string): Parsed<string> {
+export function parseHostname(text: string): string | Refusal {
   if (text === "") return bad("is empty.", 'Write a name such as "alpine" or "web.example.org".');
   if (text !== text.toLowerCase()) {
     return bad(`${quoted(text)} has capital letters.`, `Write ${quoted(text.toLowerCase())}.`);
@@ -24,7 +25,7 @@ export function parseHostname(text: string): Parsed<string> {
       return bad(`${quoted(text)} has a part that starts or ends with "-".`, "Start and end with a letter or a digit.");
     }
   }
-  return good(text);
+  return text;
 }
 
 /** Accounts of Alpine's `alpine-baselayout-data` (3.19 to 3.22): they exist already and belong to the system. */
@@ -35,7 +36,7 @@ const SYSTEM_ACCOUNTS = new Set(
   ).split(" "),
 );
 
-function parseAccountName(text: string, what: string): Parsed<string> {
+function parseAccountName(text: string, what: string): string | Refusal {
   if (text === "") return bad("is empty.", `Write a ${what} name such as "alex".`);
   // busybox adduser takes a little more (capitals, "$"); shadow's useradd does not. Both take this.
   if (!/^[a-z_][a-z0-9_.-]*$/.test(text)) {
@@ -46,32 +47,32 @@ function parseAccountName(text: string, what: string): Parsed<string> {
   }
   // LOGIN_NAME_MAX of busybox's die_if_bad_username and of utmp: 32 bytes with the final NUL.
   if (text.length > 31) return bad(`${quoted(text)} has ${text.length} characters.`, "Use at most 31.");
-  return good(text);
+  return text;
 }
 
 /** A login name that busybox's adduser and shadow's useradd both take and that no account of Alpine's base bears. */
-export function parseUserName(text: string): Parsed<string> {
+export function parseUserName(text: string): string | Refusal {
   const name = parseAccountName(text, "user");
-  if (!name.ok || !SYSTEM_ACCOUNTS.has(name.value)) return name;
+  if (isRefusal(name) || !SYSTEM_ACCOUNTS.has(name)) return name;
   if (text === "root") return bad('"root" exists already.', "Its password and keys are in [identity.root].");
   return bad(`${quoted(text)} is an account of Alpine's base system.`, "Choose another name.");
 }
 
 /** A group name, new or existing. */
-export function parseGroupName(text: string): Parsed<string> {
+export function parseGroupName(text: string): string | Refusal {
   return parseAccountName(text, "group");
 }
 
 /** The GECOS field of /etc/passwd, in which `:` and `,` separate fields. */
-export function parseFullName(text: string): Parsed<string> {
+export function parseFullName(text: string): string | Refusal {
   if (/[:,\p{Cc}]/u.test(text))
     return bad(`${quoted(text)} contains ":", "," or a control character.`, "Leave it out.");
-  return good(text);
+  return text;
 }
 
 /** A login shell: an absolute path. That it exists is checked in the root that is built. */
-export function parseShell(text: string): Parsed<string> {
-  if (/^(?:\/[A-Za-z0-9._+-]+)+$/.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text)) return good(text);
+export function parseShell(text: string): string | Refusal {
+  if (/^(?:\/[A-Za-z0-9._+-]+)+$/.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text)) return text;
   return bad(`${quoted(text)} is not the path of a program.`, "Write for example /bin/ash.");
 }
 
@@ -79,7 +80,7 @@ export function parseShell(text: string): Parsed<string> {
  * A time zone as setup-timezone spells it, below /usr/share/zoneinfo: "UTC", "Europe/Berlin", "Etc/GMT+1". Only the spelling
  * is checked here; whether the zone exists is asked of the root's own tzdata.
  */
-export function parseTimezone(text: string): Parsed<string> {
+export function parseTimezone(text: string): string | Refusal {
   const hint = "Write for example UTC or Europe/Berlin.";
   if (text === "") return bad("is empty.", hint);
   const inside = /^\/?(?:usr\/share\/)?zoneinfo\/(.+)$/.exec(text);
@@ -89,7 +90,7 @@ export function parseTimezone(text: string): Parsed<string> {
   if (parts.length > 4 || parts.some((part) => !/^[A-Za-z0-9][A-Za-z0-9_+-]{0,31}$/.test(part))) {
     return bad(`${quoted(text)} is not a time zone.`, hint);
   }
-  return good(text);
+  return text;
 }
 
 /** A console keymap: /usr/share/bkeymaps/LAYOUT/VARIANT.bmap.gz of Alpine's kbd-bkeymaps. */
@@ -102,10 +103,10 @@ export interface Keymap {
  * A keymap as setup-keymap is given it: "us us", "de de-nodeadkeys". A layout alone means the variant of the same name;
  * "none" leaves the kernel's own (US) in place.
  */
-export function parseKeymap(text: string): Parsed<Keymap | "none"> {
+export function parseKeymap(text: string): Keymap | "none" | Refusal {
   const words = text.trim().split(/\s+/);
   const [layout = "", variant = layout] = words;
-  if (text.trim() === "none") return good("none");
+  if (text.trim() === "none") return "none";
   const part = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/;
   if (words.length > 2 || !part.test(layout) || !part.test(variant)) {
     return bad(
@@ -113,7 +114,7 @@ export function parseKeymap(text: string): Parsed<Keymap | "none"> {
       'Write layout and variant, for example "us us" or "de de-nodeadkeys", or "none".',
     );
   }
-  return good({ layout, variant });
+  return { layout, variant };
 }
 
 /** The forms that musl's crypt(3) computes and that are not broken; nothing else can log in on Alpine. */
@@ -133,9 +134,9 @@ function isPasswordHash(text: string): boolean {
  * does not know (tried with Alpine 3.20's: it takes `$y$` and `$7$` for DES), because nobody could log in with it. The text
  * itself never appears in a complaint.
  */
-export function parsePasswordHash(text: string): Parsed<string> {
+export function parsePasswordHash(text: string): string | Refusal {
   const advice = "Make a hash with `openssl passwd -6` or `mkpasswd -m sha512crypt`.";
-  if (isPasswordHash(text)) return good(text);
+  if (isPasswordHash(text)) return text;
   if (text === "") return bad("is empty: anyone could log in.", advice);
   if (text === "*" || text.startsWith("!"))
     return bad("locks the account.", "Leave the key out: no hash means locked.");

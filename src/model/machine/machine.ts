@@ -1,9 +1,13 @@
+import { given } from "../given.ts";
 import { validateCommons, type CommonsPath } from "../volume/commons.ts";
 import { parseDocument } from "../config/document.ts";
 import type { Keymap } from "./identity.ts";
 import type { Interface } from "./network.ts";
-import { problemAt, type ConfigProblem, type ConfigResult } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad } from "../text/complaint.ts";
+import { refusedAt, type ConfigProblem } from "../config/problems.ts";
 import { machineSchema, type PartialMachine } from "./schema.ts";
+import { mirrorRepositories } from "../packages/conf.ts";
 import { RUNLEVELS, serviceChange, type Runlevel, type ServiceChange } from "./services.ts";
 import type { Serial } from "./system.ts";
 
@@ -75,7 +79,7 @@ const DEFAULT_MIRROR = "https://dl-cdn.alpinelinux.org/alpine";
 const USER_GROUPS = ["wheel", "audio", "video", "netdev"];
 
 /** Reads machine.toml. `filename` appears in messages only; relative paths inside stay as they are written. */
-export function parseMachineToml(toml: string, filename: string): ConfigResult<PartialMachine> {
+export function parseMachineToml(toml: string, filename: string): PartialMachine | Refusal {
   return parseDocument(machineSchema(), toml, filename);
 }
 
@@ -85,7 +89,7 @@ export function parseMachineToml(toml: string, filename: string): ConfigResult<P
  */
 export function repositoryLines(system: MachineConfig["system"]): string[] {
   const { mirror, release, repositories } = system;
-  const branch = release === undefined ? [] : ["main", "community"].map((name) => `${mirror}/${release}/${name}`);
+  const branch = release === undefined ? [] : mirrorRepositories(mirror, release);
   return [...branch, ...repositories];
 }
 
@@ -99,14 +103,14 @@ function twice(named: readonly { readonly name: string }[]): string | undefined 
 export function contradictions(wish: PartialMachine): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const commons = validateCommons(wish.disk?.commons ?? []);
-  if (!commons.ok) problems.push(problemAt("E_CONFIG_VALUE", "disk.commons", commons.message, commons.hint));
+  if (isRefusal(commons)) problems.push(refusedAt("disk.commons", commons));
   const user = twice(wish.identity?.users ?? []);
   if (user !== undefined) {
-    problems.push(problemAt("E_CONFIG_VALUE", "identity.users", `${user} is there twice.`, "Keep one."));
+    problems.push(refusedAt("identity.users", bad(`${user} is there twice.`, "Keep one.")));
   }
   const face = twice(wish.network?.interfaces ?? []);
   if (face !== undefined) {
-    problems.push(problemAt("E_CONFIG_VALUE", "network.interfaces", `${face} is there twice.`, "Keep one."));
+    problems.push(refusedAt("network.interfaces", bad(`${face} is there twice.`, "Keep one.")));
   }
   return problems;
 }
@@ -115,38 +119,36 @@ export function contradictions(wish: PartialMachine): ConfigProblem[] {
 export function completeMachine(wish: PartialMachine): MachineConfig {
   const { disk = {}, system = {}, identity = {}, network = {}, services = {} } = wish;
   const commons = validateCommons(disk.commons ?? []);
-  if (!commons.ok) throw new Error(`contradictions() let commons through: ${commons.message}`);
+  if (isRefusal(commons)) throw new Error(`contradictions() let commons through: ${commons.problem.message}`);
   const repositories = system.repositories ?? [];
   const alone = repositories.length > 0 && system.mirror === undefined;
   const release = system.release ?? (alone ? undefined : "latest-stable");
   const { keymap, root } = identity;
   return {
     disk: {
-      ...(disk.size === undefined ? {} : { size: disk.size }),
+      ...given({ size: disk.size }),
       espSize: disk.espSize ?? "auto",
       swapSize: disk.swapSize ?? "auto",
       slots: disk.slots ?? 4,
       compression: disk.compression ?? "zstd",
-      commons: commons.value,
+      commons,
     },
     system: {
       arch: system.arch ?? "x86_64",
-      ...(release === undefined ? {} : { release }),
+      ...given({ release, keysDir: system.keysDir, refind: system.refind }),
       mirror: system.mirror ?? DEFAULT_MIRROR,
       repositories,
-      ...(system.keysDir === undefined ? {} : { keysDir: system.keysDir }),
       flavor: system.flavor ?? "lts",
       firmware: system.firmware ?? [],
       packages: [...new Set(system.packages)],
       cmdline: system.cmdline ?? "quiet",
-      ...(system.serial === undefined || system.serial === "none" ? {} : { serial: system.serial }),
-      ...(system.refind === undefined ? {} : { refind: system.refind }),
+      ...given({ serial: system.serial === "none" ? undefined : system.serial }),
     },
     identity: {
       // setup-alpine's quick mode names the machine so.
       hostname: identity.hostname ?? "alpine",
       timezone: identity.timezone ?? "UTC",
-      ...(keymap === undefined || keymap === "none" ? {} : { keymap }),
+      ...given({ keymap: keymap === "none" ? undefined : keymap }),
       users: (identity.users ?? []).map((user) => ({
         ...user,
         groups: [...new Set(user.groups ?? USER_GROUPS)],
@@ -156,7 +158,7 @@ export function completeMachine(wish: PartialMachine): MachineConfig {
       })),
       root: {
         locked: root?.passwordHash === undefined,
-        ...(root?.passwordHash === undefined ? {} : { passwordHash: root.passwordHash }),
+        ...given({ passwordHash: root?.passwordHash }),
         sshKeys: [...new Set(root?.sshKeys)],
       },
     },

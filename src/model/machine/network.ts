@@ -1,4 +1,5 @@
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** Four decimal bytes without leading zeros, as a 32-bit number; undefined for anything else. */
 function ipv4Value(text: string): bigint | undefined {
@@ -54,13 +55,13 @@ export function ipFamily(text: string): 4 | 6 | undefined {
 }
 
 /** An IPv4 or IPv6 address. */
-export function parseIp(text: string): Parsed<string> {
-  if (ipValue(text) !== undefined) return good(text.toLowerCase());
+export function parseIp(text: string): string | Refusal {
+  if (ipValue(text) !== undefined) return text.toLowerCase();
   return bad(`${quoted(text)} is not an IP address.`, "Write for example 192.0.2.1 or 2001:db8::1.");
 }
 
 /** An address with the length of its network's prefix: "192.0.2.10/24". */
-export function parseCidr(text: string): Parsed<string> {
+export function parseCidr(text: string): string | Refusal {
   const hint = "Write for example 192.0.2.10/24 or 2001:db8::10/64.";
   const [address = "", prefix, ...more] = text.split("/");
   const ip = ipValue(address);
@@ -70,7 +71,7 @@ export function parseCidr(text: string): Parsed<string> {
   if (!/^(?:0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) < 1 || Number(prefix) > bits) {
     return bad(`${quoted(text)} has a prefix outside 1 to ${bits}.`, hint);
   }
-  return good(`${address.toLowerCase()}/${prefix}`);
+  return `${address.toLowerCase()}/${prefix}`;
 }
 
 /** Whether `ip` lies in the network of `cidr`; both as their parsers give them. */
@@ -93,9 +94,9 @@ export interface Interface {
 }
 
 /** A name as the kernel takes it: IFNAMSIZ is 16 with its NUL; `lo` is always set up and not configured here. */
-export function parseInterfaceName(text: string): Parsed<string> {
+export function parseInterfaceName(text: string): string | Refusal {
   if (text === "lo") return bad('"lo" is always set up.', "Leave it out.");
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/.test(text)) return good(text);
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/.test(text)) return text;
   return bad(`${quoted(text)} is not the name of an interface.`, "Write for example eth0 or wlan0.");
 }
 
@@ -105,7 +106,7 @@ export function makeInterface(parts: {
   readonly method?: "dhcp" | "static";
   readonly addresses?: readonly string[];
   readonly gateways?: readonly string[];
-}): Parsed<Interface> {
+}): Interface | Refusal {
   const { name, addresses = [], gateways = [] } = parts;
   const method = parts.method ?? (addresses.length > 0 ? "static" : "dhcp");
   if (method === "dhcp") {
@@ -115,7 +116,7 @@ export function makeInterface(parts: {
         'Write method = "static", or leave them out.',
       );
     }
-    return good({ name, method, addresses, gateways });
+    return { name, method, addresses, gateways };
   }
   if (addresses.length === 0) {
     return bad(`${name} is static but has no address.`, 'Write for example addresses = ["192.0.2.10/24"].');
@@ -131,34 +132,34 @@ export function makeInterface(parts: {
       return bad(`the gateway ${gateway} is in none of the networks of ${name}.`, "Correct it or the address.");
     }
   }
-  return good({ name, method, addresses, gateways });
+  return { name, method, addresses, gateways };
 }
 
 /**
  * An interface as the flag spells it: `eth0=dhcp`, or `eth0=192.0.2.10/24,192.0.2.1` in which what has a prefix is an
  * address and what has none a gateway.
  */
-export function parseInterfaceFlag(text: string): Parsed<Interface> {
+export function parseInterfaceFlag(text: string): Interface | Refusal {
   const [name = "", setting = "", ...more] = text.split("=");
   if (setting === "" || more.length > 0) {
     return bad(`${quoted(text)} is not an interface.`, "Write eth0=dhcp or eth0=192.0.2.10/24,192.0.2.1.");
   }
   const parsedName = parseInterfaceName(name);
-  if (!parsedName.ok) return parsedName;
+  if (isRefusal(parsedName)) return parsedName;
   if (setting === "dhcp") return makeInterface({ name, method: "dhcp" });
   const addresses: string[] = [];
   const gateways: string[] = [];
   for (const part of setting.split(",")) {
     const parsed = part.includes("/") ? parseCidr(part) : parseIp(part);
-    if (!parsed.ok) return parsed;
-    (part.includes("/") ? addresses : gateways).push(parsed.value);
+    if (isRefusal(parsed)) return parsed;
+    (part.includes("/") ? addresses : gateways).push(parsed);
   }
   return makeInterface({ name, method: "static", addresses, gateways });
 }
 
 /** A domain that resolv.conf searches. */
-export function parseDomain(text: string): Parsed<string> {
+export function parseDomain(text: string): string | Refusal {
   const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i;
-  if (text.length <= 253 && text.split(".").every((part) => label.test(part))) return good(text.toLowerCase());
+  if (text.length <= 253 && text.split(".").every((part) => label.test(part))) return text.toLowerCase();
   return bad(`${quoted(text)} is not a domain.`, "Write for example example.org.");
 }

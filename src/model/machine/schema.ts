@@ -12,7 +12,8 @@ import {
   parseUserName,
 } from "./identity.ts";
 import { makeInterface, parseCidr, parseDomain, parseInterfaceName, parseIp } from "./network.ts";
-import { bad, good, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad } from "../text/complaint.ts";
 import { parseService } from "./services.ts";
 import { formatSize, parseSize } from "../text/size.ts";
 import { parseSshKey } from "./ssh-key.ts";
@@ -23,40 +24,40 @@ import {
   parseMirror,
   parsePackage,
   parsePath,
-  parseRelease,
   parseRepository,
   parseSerial,
 } from "./system.ts";
+import { parseRelease } from "../packages/release.ts";
 
 /** Bytes. FAT32 needs 65,525 clusters: 33 MiB at 512 B with its tables. */
 const SMALLEST_ESP = 33 * 2 ** 20;
 
-function parseEspSize(input: string): Parsed<number> {
+function parseEspSize(input: string): number | Refusal {
   const size = parseSize(input);
-  if (!size.ok || size.value >= SMALLEST_ESP) return size;
-  return bad(`${formatSize(size.value)} is too small for FAT32.`, `Give it at least ${formatSize(SMALLEST_ESP)}.`);
+  if (isRefusal(size) || size >= SMALLEST_ESP) return size;
+  return bad(`${formatSize(size)} is too small for FAT32.`, `Give it at least ${formatSize(SMALLEST_ESP)}.`);
 }
 
 /** "none" is 0: no swap partition. */
-function parseSwapSize(input: string): Parsed<number> {
-  return input === "none" ? good(0) : parseSize(input);
+function parseSwapSize(input: string): number | Refusal {
+  return input === "none" ? 0 : parseSize(input);
 }
 
 /** "none", one package, or several; "none" is the empty list. */
-function parseFirmware(input: string | string[]): Parsed<string[]> {
+function parseFirmware(input: string | string[]): string[] | Refusal {
   const words = typeof input === "string" ? [input] : input;
   if (words.includes("none")) {
-    return words.length === 1 ? good([]) : bad('has "none" and packages beside it.', "Keep one or the other.");
+    return words.length === 1 ? [] : bad('has "none" and packages beside it.', "Keep one or the other.");
   }
   for (const word of words) {
     const parsed = parsePackage(word);
-    if (!parsed.ok) return parsed;
+    if (isRefusal(parsed)) return parsed;
   }
-  return good(words);
+  return words;
 }
 
-function parseArch(input: string): Parsed<"x86_64" | "aarch64"> {
-  if (input === "x86_64" || input === "aarch64") return good(input);
+function parseArch(input: string): "x86_64" | "aarch64" | Refusal {
+  if (input === "x86_64" || input === "aarch64") return input;
   return bad(`rEFInd does not exist for ${JSON.stringify(input)}.`, "Use x86_64 or aarch64.");
 }
 
@@ -123,7 +124,7 @@ function buildMachineSchema() {
       if (input.locked === false && !hashed) {
         return bad("is not locked and has no password-hash: anyone could log in.", "Add password-hash.");
       }
-      return good(input);
+      return input;
     }),
   );
   const identity = v.strictObject({

@@ -1,5 +1,6 @@
 import { nearest } from "../text/nearest.ts";
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** OpenRC's runlevels of an Alpine system, in the order in which they are entered. */
 export const RUNLEVELS = ["sysinit", "boot", "default", "shutdown"] as const;
@@ -12,8 +13,8 @@ export interface ServiceChange {
 }
 
 /** A word of a services list: `sshd` adds, `!acpid` removes. The name is that of a file in /etc/init.d. */
-export function parseService(text: string): Parsed<string> {
-  if (/^!?[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(text)) return good(text);
+export function parseService(text: string): string | Refusal {
+  if (/^!?[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(text)) return text;
   return bad(
     `${quoted(text)} is not a service.`,
     'Write the name of a file in /etc/init.d, with "!" before it to disable it.',
@@ -21,7 +22,7 @@ export function parseService(text: string): Parsed<string> {
 }
 
 /** As the flag spells it: `sshd`, `!acpid`, `boot/foo`, `!boot/foo`; the runlevel is `default` unless it is named. */
-export function parseServiceFlag(text: string): Parsed<{ readonly runlevel: Runlevel; readonly word: string }> {
+export function parseServiceFlag(text: string): { readonly runlevel: Runlevel; readonly word: string } | Refusal {
   const match = /^(!?)(?:([^/]*)\/)?([^/]*)$/.exec(text);
   if (match === null) return bad(`${quoted(text)} is not a service.`, "Write NAME, RUNLEVEL/NAME or !NAME.");
   const level = match[2] ?? "default";
@@ -32,7 +33,7 @@ export function parseServiceFlag(text: string): Parsed<{ readonly runlevel: Runl
     return bad(`${quoted(level)} is not a runlevel.`, hint);
   }
   const word = parseService(`${match[1]!}${match[3]!}`);
-  return word.ok ? good({ runlevel, word: word.value }) : word;
+  return isRefusal(word) ? word : { runlevel, word };
 }
 
 /** Reads the words in their order; the last word on a service wins. */

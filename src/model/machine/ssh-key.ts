@@ -1,4 +1,6 @@
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import type { Refusal } from "../problem.ts";
+import { decodeBase64 } from "../text/base64.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates). */
 const KEY_TYPES = [
@@ -10,22 +12,6 @@ const KEY_TYPES = [
   "sk-ssh-ed25519@openssh.com",
   "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
-
-const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/** RFC 4648 base64 with its padding, or undefined. (QuickJS has neither atob nor Buffer.) */
-export function decodeBase64(text: string): Uint8Array | undefined {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-  let written = 0;
-  for (let at = 0; at < text.length; at += 4) {
-    let group = 0;
-    for (let i = 0; i < 4; i++) group = (group << 6) | Math.max(0, BASE64.indexOf(text[at + i]!)); // "=" counts as 0
-    for (let shift = 16; shift >= 0 && written < bytes.length; shift -= 8) bytes[written++] = (group >> shift) & 0xff;
-  }
-  return bytes;
-}
 
 /** The length-prefixed fields of a key blob (RFC 4251 section 5), or undefined when it ends early or has a rest. */
 function fields(blob: Uint8Array): Uint8Array[] | undefined {
@@ -46,7 +32,7 @@ function fields(blob: Uint8Array): Uint8Array[] | undefined {
  * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of the type
  * that the line names, so that a line cut by a paste is found here and not at the first login.
  */
-export function parseSshKey(text: string): Parsed<string> {
+export function parseSshKey(text: string): string | Refusal {
   const line = text.trim();
   const hint = 'Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".';
   if (line === "") return bad("is empty.", hint);
@@ -68,5 +54,5 @@ export function parseSshKey(text: string): Parsed<string> {
   // ed25519: type, key; rsa: type, exponent, modulus; ecdsa: type, curve, point; sk-: one more, the application.
   const wanted = (type.includes("ed25519") ? 2 : 3) + (type.startsWith("sk-") ? 1 : 0);
   if (parts.length !== wanted) return bad("is damaged: a part of the key is missing.", hint);
-  return good(line);
+  return line;
 }

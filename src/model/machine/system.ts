@@ -1,5 +1,5 @@
-import { nearest } from "../text/nearest.ts";
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import type { Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** apk's package version: digits, letter, suffixes, commit hash, revision (apk-tools `version.c`). */
 const VERSION = String.raw`\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(?:~[0-9a-f]+)?(?:-r\d+)?`;
@@ -7,7 +7,7 @@ const VERSION = String.raw`\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|g
 const NAME = String.raw`[A-Za-z0-9][A-Za-z0-9._+-]*(?::[A-Za-z0-9._+/-]+)?`;
 
 /** `name`, `name=1.2-r0`, `name>1`, `name~1.2`, `name@tag`, `!name`: what `apk add` and /etc/apk/world take. */
-export function parsePackage(text: string): Parsed<string> {
+export function parsePackage(text: string): string | Refusal {
   const hint = "Write it as for apk add: name, name=1.2.3-r0, name~1.2, name@tag or !name.";
   if (text === "") return bad("is empty.", hint);
   if (/\s/.test(text)) return bad(`${quoted(text)} contains a space.`, "Give each package by itself.");
@@ -19,7 +19,7 @@ export function parsePackage(text: string): Parsed<string> {
   if (version !== undefined && match[3] !== "><" && !new RegExp(`^${VERSION}$`).test(version)) {
     return bad(`${quoted(text)} names ${quoted(version)}, which is not a version.`, hint);
   }
-  return good(text);
+  return text;
 }
 
 /** The bare name of what `parsePackage` took: "!bash" and "bash~5@edge" → "bash". */
@@ -28,29 +28,16 @@ export function packageName(spec: string): string {
 }
 
 /** A kernel flavour: the F in `linux-F` and `vmlinuz-F`. That the package exists is for apk to say. */
-export function parseFlavor(text: string): Parsed<string> {
+export function parseFlavor(text: string): string | Refusal {
   if (/^linux-[a-z0-9]+/.test(text)) return bad(`${quoted(text)} is a package.`, `Write ${quoted(text.slice(6))}.`);
-  if (/^[a-z0-9][a-z0-9.-]{0,31}$/.test(text)) return good(text);
+  if (/^[a-z0-9][a-z0-9.-]{0,31}$/.test(text)) return text;
   return bad(`${quoted(text)} is not a kernel flavour.`, "Write for example lts, virt or stable.");
 }
 
-/** A branch of Alpine as its mirrors name the folder: v3.20, edge, latest-stable. "3.20" is understood. */
-export function parseRelease(text: string): Parsed<string> {
-  if (text === "edge" || text === "latest-stable") return good(text);
-  const match = /^v?(\d{1,2}\.\d{1,3})((?:\.\d+)?)$/.exec(text);
-  if (match !== null && match[2] === "") return good(`v${match[1]!}`);
-  if (match !== null) {
-    return bad(`${quoted(text)} is a point release; mirrors carry its branch.`, `Write "v${match[1]!}".`);
-  }
-  const near = nearest(text, ["edge", "latest-stable"]);
-  const hint = near === undefined ? "Write for example v3.20, latest-stable or edge." : `Did you mean ${quoted(near)}?`;
-  return bad(`${quoted(text)} is not a release.`, hint);
-}
-
 /** The folder above the releases on an http(s) mirror, without the final slash. */
-export function parseMirror(text: string): Parsed<string> {
+export function parseMirror(text: string): string | Refusal {
   const match = /^(https?:\/\/[^\s\p{Cc}"'#?]+?)\/*$/u.exec(text);
-  if (match !== null && /^https?:\/\/[A-Za-z0-9[]/.test(text)) return good(match[1]!);
+  if (match !== null && /^https?:\/\/[A-Za-z0-9[]/.test(text)) return match[1]!;
   return bad(`${quoted(text)} is not a mirror.`, "Write for example https://dl-cdn.alpinelinux.org/alpine.");
 }
 
@@ -58,7 +45,7 @@ export function parseMirror(text: string): Parsed<string> {
  * A line of /etc/apk/repositories, or what `apk -X` takes: an http(s) address or a folder, the parent of `x86_64/`; a tag may
  * stand before it. A folder stays as it was written: whoever reads the file or the flags knows what it is relative to.
  */
-export function parseRepository(text: string): Parsed<string> {
+export function parseRepository(text: string): string | Refusal {
   const hint = "Write for example https://dl-cdn.alpinelinux.org/alpine/v3.20/main or /srv/packages.";
   if (text.trim() === "") return bad("is empty.", hint);
   const match = /^(?:(@[A-Za-z0-9._-]+)[ \t]+)?(\S+)$/.exec(text.trim());
@@ -78,7 +65,7 @@ export function parseRepository(text: string): Parsed<string> {
       `Write ${quoted(bare.replace(/\/[^/]+$/, ""))}.`,
     );
   }
-  return good(match[1] === undefined ? bare : `${match[1]} ${bare}`);
+  return match[1] === undefined ? bare : `${match[1]} ${bare}`;
 }
 
 /** Parameters that firn puts on the kernel's command line, or that would undo what it puts there. */
@@ -97,7 +84,7 @@ const OWN_PARAMETERS: Readonly<Record<string, string>> = {
  * Further kernel parameters. No quotes, because rEFInd's `options` is one quoted token and mkinitfs's init evaluates the line
  * in a shell; ASCII only; at most 1,536 bytes, since x86 takes 2,048 (COMMAND_LINE_SIZE) with what firn and rEFInd add.
  */
-export function parseCmdline(text: string): Parsed<string> {
+export function parseCmdline(text: string): string | Refusal {
   const line = text.trim();
   const stranger = /[^\x20-\x7e]/.exec(line);
   if (stranger !== null) return bad(`contains ${quoted(stranger[0])}.`, "Write the parameters on one line, in ASCII.");
@@ -113,7 +100,7 @@ export function parseCmdline(text: string): Parsed<string> {
     const why = Object.hasOwn(OWN_PARAMETERS, name) ? OWN_PARAMETERS[name] : undefined;
     if (why !== undefined) return bad(`sets ${name}. ${why}`, `Leave ${name} out.`);
   }
-  return good(words.join(" "));
+  return words.join(" ");
 }
 
 /** A serial console: kernel messages and a login. */
@@ -128,31 +115,31 @@ export interface Serial {
 const SPEEDS = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1500000];
 
 /** "ttyS0" or "ttyS0,57600", also as the kernel spells it ("ttyS0,115200n8"); 115200 baud unless told otherwise; or "none". */
-export function parseSerial(text: string): Parsed<Serial | "none"> {
-  if (text === "none") return good("none");
+export function parseSerial(text: string): Serial | "none" | Refusal {
+  if (text === "none") return "none";
   const hint = "Write for example ttyS0 or ttyS0,115200.";
   const match = /^((?:tty(?:S|AMA|USB|MSM|LP|UL|PS|SC|mxc)|hvc|hvsi)\d{1,2})(?:,(\d+)(?:n8)?)?$/.exec(text);
   if (text.startsWith("/dev/")) return bad(`${quoted(text)} is a path.`, `Write ${quoted(text.slice(5))}.`);
   if (match === null) return bad(`${quoted(text)} is not a serial console.`, hint);
   const speed = match[2] === undefined ? 115200 : Number(match[2]);
   if (!SPEEDS.includes(speed)) return bad(`${quoted(text)} asks for a speed that Linux does not have.`, hint);
-  return good({ port: match[1]!, speed });
+  return { port: match[1]!, speed };
 }
 
 /**
  * What the `compress=` mount option takes: zstd (levels 1 to 15), zlib (1 to 9), none. LZO is refused: rEFInd's btrfs driver
  * cannot read all of what btrfs writes with it, and the kernel lies on this filesystem.
  */
-export function parseCompression(text: string): Parsed<string> {
+export function parseCompression(text: string): string | Refusal {
   const hint = "Write zstd, zstd:1 to zstd:15, zlib, zlib:1 to zlib:9, or none.";
   if (text.startsWith("lzo")) return bad("lzo may leave a kernel that the boot loader cannot read.", hint);
-  if (text === "none" || /^zstd(?::(?:[1-9]|1[0-5]))?$/.test(text) || /^zlib(?::[1-9])?$/.test(text)) return good(text);
+  if (text === "none" || /^zstd(?::(?:[1-9]|1[0-5]))?$/.test(text) || /^zlib(?::[1-9])?$/.test(text)) return text;
   return bad(`${quoted(text)} is not a compression that firn uses.`, hint);
 }
 
 /** A path on the machine that runs firn; only what no path can be is refused. */
-export function parsePath(text: string): Parsed<string> {
+export function parsePath(text: string): string | Refusal {
   if (text === "") return bad("is empty.", "Write a path.");
   if (/\p{Cc}/u.test(text)) return bad(`${quoted(text)} contains a control character.`, "Write a path.");
-  return good(text);
+  return text;
 }

@@ -1,3 +1,5 @@
+import { RELEASE_FOLDER } from "./release.ts";
+
 /** One line of /etc/apk/repositories. */
 export type RepositoryLine =
   | { readonly kind: "repository"; readonly tag?: string; readonly url: string }
@@ -29,15 +31,6 @@ function repositoryWords({ tag, url }: { tag?: string; url: string }): string {
 export function activeRepositories(text: string): string[] {
   return parseRepositories(text).flatMap((line) => (line.kind === "repository" ? [repositoryWords(line)] : []));
 }
-
-/** A release as the folders of a mirror spell it: `3.20` and `v3.20` give `v3.20`; `edge` and `latest-stable` stay. Undefined for anything else. */
-export function parseRelease(text: string): string | undefined {
-  if (text === "edge" || text === "latest-stable") return text;
-  return /^v?\d+\.\d+$/.test(text) ? `v${text.replace(/^v/, "")}` : undefined;
-}
-
-/** The part of a URL that names a release: a whole folder name, so never a part of a host's name. */
-const RELEASE_FOLDER = /(?<=(?:^|[^/])\/)(v\d+\.\d+|latest-stable)(?=\/|$)/;
 
 /**
  * Rewrites the release in each mirror's URL, in those that are commented out too: whoever enables one later does not want the

@@ -1,3 +1,6 @@
+import { decodeBase64 } from "../text/base64.ts";
+import { hex } from "../text/hex.ts";
+
 /** One record of an APKINDEX. */
 export interface IndexRecord {
   name: string;
@@ -90,25 +93,11 @@ export function packageFile(record: { name: string; version: string }): string {
   return `${record.name}-${record.version}.apk`;
 }
 
-const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /** The SHA-1 of a `Q1…` checksum as 40 hexadecimal digits; undefined when it is none. */
 export function checksumHex(checksum: string): string | undefined {
   // 20 bytes are 27 letters and one sign of padding.
   if (!/^Q1[A-Za-z0-9+/]{27}=$/.test(checksum)) return undefined;
-  let hex = "";
-  let bits = 0;
-  let width = 0;
-  for (const letter of checksum.slice(2, -1)) {
-    bits = (bits << 6) | BASE64.indexOf(letter);
-    width += 6;
-    while (width >= 4) {
-      width -= 4;
-      hex += ((bits >> width) & 15).toString(16);
-      bits &= (1 << width) - 1;
-    }
-  }
-  return hex.slice(0, 40);
+  return hex(decodeBase64(checksum.slice(2)) ?? []);
 }
 
 /** The name of a package in apk's cache folder (apk-tools, src/apk_package.h: PKG_FILE_FMT and the first 4 bytes of the checksum). */

@@ -1,3 +1,5 @@
+import { hex, uuidText } from "./hex.ts";
+
 /** Reading numbers and text out of on-disk structures. Offsets in bytes. */
 
 export function u16(bytes: Uint8Array, at: number): number {
@@ -25,7 +27,7 @@ export function textAt(bytes: Uint8Array, at: number, length: number): string {
   const end = field.indexOf(0);
   const used = [...(end < 0 ? field : field.subarray(0, end))];
   try {
-    return decodeURIComponent(used.map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("")).trimEnd();
+    return decodeURIComponent(hex(used).replace(/../g, "%$&")).trimEnd();
   } catch {
     return String.fromCharCode(...used.map((byte) => (byte < 128 ? byte : 63))).trimEnd();
   }
@@ -42,16 +44,13 @@ export function wideTextAt(bytes: Uint8Array, at: number, length: number): strin
   return text;
 }
 
-const hexOf = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-const dashed = (hex: string): string => hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-
 /** A UUID stored in reading order, as btrfs and swap do. */
 export function uuidAt(bytes: Uint8Array, at: number): string {
-  return dashed(hexOf(bytes.subarray(at, at + 16)));
+  return uuidText(bytes.subarray(at, at + 16));
 }
 
 /** A GUID as EFI stores it: the first three groups little-endian. */
 export function guidAt(bytes: Uint8Array, at: number): string {
   const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return dashed(hexOf(Uint8Array.from(order, (index) => bytes[at + index] ?? 0)));
+  return uuidText(order.map((index) => bytes[at + index] ?? 0));
 }

@@ -1,4 +1,5 @@
-import { bad, good, quoted, type Parsed } from "../text/parsed.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
 
 /** An absolute, normalised path that may be shared by all generations. Minted by `parseCommonsPath` alone. */
 export type CommonsPath = string & { readonly __brand: "CommonsPath" };
@@ -44,7 +45,7 @@ function within(path: string, above: string): boolean {
 }
 
 /** The path as a commons path, or why it cannot be one. Says nothing about its relation to other commons. */
-export function parseCommonsPath(text: string): Parsed<CommonsPath> {
+export function parseCommonsPath(text: string): CommonsPath | Refusal {
   if (text === "") return bad("is empty.", "Write an absolute path such as /var/lib/docker.");
   if (!text.startsWith("/")) {
     return bad(`${quoted(text)} is relative.`, "Write an absolute path such as /var/lib/docker.");
@@ -76,7 +77,7 @@ export function parseCommonsPath(text: string): Parsed<CommonsPath> {
   if (fixed !== undefined) return bad(`${quoted(fixed)} is laid down by Alpine's base system.`, "Choose another path.");
   if (text === "/var")
     return bad('"/var" holds folders that are shared by themselves.', "Name the folder below it that is meant.");
-  return good(text as CommonsPath);
+  return text as CommonsPath;
 }
 
 /** The subvolume's name below /commons: /var/log → @var@log. */
@@ -88,7 +89,7 @@ export function commonsName(path: CommonsPath): string {
 export function commonsPath(name: string): CommonsPath | undefined {
   if (!name.startsWith("@") || name.includes("/")) return undefined;
   const parsed = parseCommonsPath(name.replaceAll("@", "/"));
-  return parsed.ok ? parsed.value : undefined;
+  return isRefusal(parsed) ? undefined : parsed;
 }
 
 /** What every installation shares, in the order in which it is mounted. */
@@ -112,12 +113,11 @@ export function mountOrder(paths: readonly CommonsPath[]): CommonsPath[] {
 export function validateCommons(
   wanted: readonly string[],
   existing: readonly CommonsPath[] = defaultCommons(),
-): Parsed<CommonsPath[]> {
+): CommonsPath[] | Refusal {
   const all: CommonsPath[] = [...existing];
   for (const text of wanted) {
-    const parsed = parseCommonsPath(text);
-    if (!parsed.ok) return parsed;
-    const path = parsed.value;
+    const path = parseCommonsPath(text);
+    if (isRefusal(path)) return path;
     if (all.includes(path)) continue;
     const above = all.find((other) => within(path, other) && !PARENTS.includes(other));
     if (above !== undefined) {
@@ -129,5 +129,5 @@ export function validateCommons(
     }
     all.push(path);
   }
-  return good(mountOrder(all));
+  return mountOrder(all);
 }

@@ -2,22 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mergeFlags, type MachineFlags } from "../../../src/model/machine/flags.ts";
 import { parseMachineToml, repositoryLines, type MachineConfig } from "../../../src/model/machine/machine.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7XVgXmM2jsfH4nrM92MTPCPaO/QXxtggsPIcMROuGx";
 
 function merged(toml: string, flags: MachineFlags): MachineConfig {
   const file = parseMachineToml(toml, "m.toml");
-  assert.ok(file.ok);
-  const result = mergeFlags(file.value, flags, "m.toml");
-  assert.ok(result.ok, JSON.stringify(result));
-  return result.value;
+  assert.ok(!isRefusal(file));
+  const result = mergeFlags(file, flags, "m.toml");
+  assert.ok(!isRefusal(result), JSON.stringify(result));
+  return result;
 }
 
 function refused(toml: string, flags: MachineFlags): string {
   const file = parseMachineToml(toml, "m.toml");
-  assert.ok(file.ok);
-  const result = mergeFlags(file.value, flags, "m.toml");
-  assert.ok(!result.ok);
+  assert.ok(!isRefusal(file));
+  const result = mergeFlags(file, flags, "m.toml");
+  assert.ok(isRefusal(result));
   const { code, message, hint } = result.problem;
   return `${code}: ${message}${hint === undefined ? "" : ` ${hint}`}`;
 }
@@ -204,54 +205,46 @@ test("packages come from where the user said, and from nowhere else", () => {
 
 test("a bad flag is refused by its own name", () => {
   const table: [string, MachineFlags, string][] = [
-    ["", { hostname: "A" }, 'E_CONFIG_VALUE: --hostname: "A" has capital letters. Nothing was changed. Write "a".'],
-    ["", { slots: "four" }, 'E_CONFIG_VALUE: --slots: expected a number, found the text "four". Nothing was changed.'],
-    ["", { slots: "0" }, "E_CONFIG_VALUE: --slots: is not a whole number from 1 to 16. Nothing was changed."],
-    [
-      "",
-      { espSize: "1M" },
-      "E_CONFIG_VALUE: --esp-size: 1M is too small for FAT32. Nothing was changed. Give it at least 33M.",
-    ],
+    ["", { hostname: "A" }, 'E_CONFIG_VALUE: --hostname: "A" has capital letters. Write "a".'],
+    ["", { slots: "four" }, 'E_CONFIG_VALUE: --slots: expected a number, found the text "four".'],
+    ["", { slots: "0" }, "E_CONFIG_VALUE: --slots: is not a whole number from 1 to 16."],
+    ["", { espSize: "1M" }, "E_CONFIG_VALUE: --esp-size: 1M is too small for FAT32. Give it at least 33M."],
     [
       "",
       { user: ["root", "alex"] },
-      'E_CONFIG_VALUE: --user: "root" exists already. Nothing was changed. Its password and keys are in [identity.root].',
+      'E_CONFIG_VALUE: --user: "root" exists already. Its password and keys are in [identity.root].',
     ],
     [
       "",
       { user: ["alex", "kim"], sshKey: ["ssh-rsa"] },
-      'E_CONFIG_VALUE: --ssh-key: has a type but no key. Nothing was changed. Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".',
+      'E_CONFIG_VALUE: --ssh-key: has a type but no key. Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".',
     ],
-    [
-      "",
-      { interface: ["eth0=dhcp", "eth0=dhcp"] },
-      "E_CONFIG_VALUE: --interface: eth0 is there twice. Nothing was changed. Keep one.",
-    ],
+    ["", { interface: ["eth0=dhcp", "eth0=dhcp"] }, "E_CONFIG_VALUE: --interface: eth0 is there twice. Keep one."],
     [
       "",
       { service: ["defualt/sshd"] },
-      'E_CONFIG_VALUE: --service: "defualt" is not a runlevel. Nothing was changed. Did you mean default?',
+      'E_CONFIG_VALUE: --service: "defualt" is not a runlevel. Did you mean default?',
     ],
     [
       '[disk]\ncommons = ["/opt/a"]',
       { common: ["/opt/a/b"] },
-      'E_CONFIG_VALUE: --common: "/opt/a/b" is shared already, because /opt/a is a commons. Nothing was changed. Leave it out.',
+      'E_CONFIG_VALUE: --common: "/opt/a/b" is shared already, because /opt/a is a commons. Leave it out.',
     ],
     [
       '[disk]\ncommons = ["/opt/a", "/opt/a/b"]',
       {},
-      'E_CONFIG_VALUE: m.toml: disk.commons: "/opt/a/b" is shared already, because /opt/a is a commons. Nothing was changed. Leave it out.',
+      'E_CONFIG_VALUE: m.toml: disk.commons: "/opt/a/b" is shared already, because /opt/a is a commons. Leave it out.',
     ],
     [
       '[identity]\nusers = [{ name = "a" }, { name = "a" }]',
       {},
-      "E_CONFIG_VALUE: m.toml: identity.users: a is there twice. Nothing was changed. Keep one.",
+      "E_CONFIG_VALUE: m.toml: identity.users: a is there twice. Keep one.",
     ],
     [
       "",
       { hostname: "", interface: ["eth0"] },
       [
-        "E_CONFIG_VALUE: The flags have 2 problems. Nothing was changed.",
+        "E_CONFIG_VALUE: The flags have 2 problems.",
         '  --hostname: is empty. Write a name such as "alpine" or "web.example.org".',
         '  --interface: "eth0" is not an interface. Write eth0=dhcp or eth0=192.0.2.10/24,192.0.2.1.',
       ].join("\n"),

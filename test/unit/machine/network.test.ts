@@ -11,6 +11,8 @@ import {
   parseInterfaceName,
   parseIp,
 } from "../../../src/model/machine/network.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
+import { bad } from "../../../src/model/text/complaint.ts";
 
 test("an address is one exactly when Node’s net says so", () => {
   const pieces = fc.string({
@@ -23,12 +25,11 @@ test("an address is one exactly when Node’s net says so", () => {
     }),
     { numRuns: 3000 },
   );
-  assert.deepEqual(parseIp("2001:DB8::1"), { ok: true, value: "2001:db8::1" });
-  assert.deepEqual(parseIp("1.2.3"), {
-    ok: false,
-    message: '"1.2.3" is not an IP address.',
-    hint: "Write for example 192.0.2.1 or 2001:db8::1.",
-  });
+  assert.deepEqual(parseIp("2001:DB8::1"), "2001:db8::1");
+  assert.deepEqual(
+    parseIp("1.2.3"),
+    bad('"1.2.3" is not an IP address.', "Write for example 192.0.2.1 or 2001:db8::1."),
+  );
 });
 
 test("an address of an interface says how large its network is", () => {
@@ -41,20 +42,18 @@ test("an address of an interface says how large its network is", () => {
     ["192.0.2/24", '"192.0.2/24" is not an IP address.'],
     ["192.0.2.1/24/1", '"192.0.2.1/24/1" is not an IP address.'],
   ];
-  for (const [text, message] of table) assert.deepEqual(parseCidr(text), { ok: false, message, hint });
-  assert.deepEqual(parseCidr("192.0.2.10/24"), { ok: true, value: "192.0.2.10/24" });
+  for (const [text, message] of table) assert.deepEqual(parseCidr(text), bad(message, hint));
+  assert.deepEqual(parseCidr("192.0.2.10/24"), "192.0.2.10/24");
 });
 
 test("an interface is dhcp or static, and its gateways are within reach", () => {
   const eth0 = { name: "eth0", addresses: ["192.0.2.10/24", "2001:db8::10/64"] };
   assert.deepEqual(makeInterface({ ...eth0, gateways: ["192.0.2.1", "fe80::1"] }), {
-    ok: true,
-    value: { ...eth0, method: "static", gateways: ["192.0.2.1", "fe80::1"] },
+    ...eth0,
+    method: "static",
+    gateways: ["192.0.2.1", "fe80::1"],
   });
-  assert.deepEqual(makeInterface({ name: "eth0" }), {
-    ok: true,
-    value: { name: "eth0", method: "dhcp", addresses: [], gateways: [] },
-  });
+  assert.deepEqual(makeInterface({ name: "eth0" }), { name: "eth0", method: "dhcp", addresses: [], gateways: [] });
   const table: [Parameters<typeof makeInterface>[0], string][] = [
     [{ ...eth0, method: "dhcp" }, "eth0 has addresses or gateways, but its method is dhcp."],
     [{ name: "eth0", gateways: ["192.0.2.1"] }, "eth0 has addresses or gateways, but its method is dhcp."],
@@ -65,7 +64,7 @@ test("an interface is dhcp or static, and its gateways are within reach", () => 
   ];
   for (const [parts, message] of table) {
     const made = makeInterface(parts);
-    assert.equal(made.ok ? undefined : made.message, message);
+    assert.equal(isRefusal(made) ? made.problem.message : undefined, message);
   }
 });
 
@@ -76,13 +75,14 @@ test("the flag for an interface says the same in one word", () => {
     makeInterface({ name: "eth0", addresses: ["192.0.2.10/24", "2001:db8::10/64"], gateways: ["192.0.2.1"] }),
   );
   for (const text of ["eth0", "eth0=", "eth0=static", "=dhcp", "lo=dhcp", "eth0=dhcp=1", "a b=dhcp"]) {
-    assert.ok(!parseInterfaceFlag(text).ok, text);
+    assert.ok(isRefusal(parseInterfaceFlag(text)), text);
   }
-  assert.ok(!parseInterfaceName("a".repeat(16)).ok);
-  assert.ok(parseInterfaceName("a".repeat(15)).ok);
+  assert.ok(isRefusal(parseInterfaceName("a".repeat(16))));
+  assert.ok(!isRefusal(parseInterfaceName("a".repeat(15))));
 });
 
 test("search domains are domains", () => {
-  assert.deepEqual(parseDomain("Example.org"), { ok: true, value: "example.org" });
-  for (const text of ["", "a b", ".", "a..b", "-a.b", "a\nnameserver 1.1.1.1"]) assert.ok(!parseDomain(text).ok, text);
+  assert.deepEqual(parseDomain("Example.org"), "example.org");
+  for (const text of ["", "a b", ".", "a..b", "-a.b", "a\nnameserver 1.1.1.1"])
+    assert.ok(isRefusal(parseDomain(text)), text);
 });

@@ -12,9 +12,8 @@ import {
   parseUserName,
   shadowPassword,
 } from "../../../src/model/machine/identity.ts";
-import type { Parsed } from "../../../src/model/text/parsed.ts";
 import { parseService, parseServiceFlag, serviceChange } from "../../../src/model/machine/services.ts";
-import { decodeBase64, parseSshKey } from "../../../src/model/machine/ssh-key.ts";
+import { parseSshKey } from "../../../src/model/machine/ssh-key.ts";
 import {
   packageName,
   parseCmdline,
@@ -22,22 +21,23 @@ import {
   parseFlavor,
   parseMirror,
   parsePackage,
-  parseRelease,
   parseRepository,
   parseSerial,
 } from "../../../src/model/machine/system.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
 
 /** "message hint" of a refusal, or undefined. */
-function complaint(parsed: Parsed<unknown>): string | undefined {
-  if (parsed.ok) return undefined;
-  return parsed.hint === undefined ? parsed.message : `${parsed.message} ${parsed.hint}`;
+function complaint(parsed: unknown): string | undefined {
+  if (!isRefusal(parsed)) return undefined;
+  const { message, hint } = parsed.problem;
+  return hint === undefined ? message : `${message} ${hint}`;
 }
 
-function accepts<T>(parse: (text: string) => Parsed<T>, texts: readonly string[]): void {
+function accepts(parse: (text: string) => unknown, texts: readonly string[]): void {
   for (const text of texts) assert.equal(complaint(parse(text)), undefined, text);
 }
 
-function refuses<T>(parse: (text: string) => Parsed<T>, table: readonly (readonly [string, string])[]): void {
+function refuses(parse: (text: string) => unknown, table: readonly (readonly [string, string])[]): void {
   for (const [text, message] of table) assert.equal(complaint(parse(text)), message, text);
 }
 
@@ -72,8 +72,8 @@ test("a host name that is accepted is fit for /etc/hostname and /etc/hosts", () 
   fc.assert(
     fc.property(text, (input) => {
       const parsed = parseHostname(input);
-      if (!parsed.ok) return;
-      assert.equal(parsed.value, input);
+      if (isRefusal(parsed)) return;
+      assert.equal(parsed, input);
       assert.match(input, /^(?=.{1,64}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/);
     }),
     { numRuns: 2000 },
@@ -81,7 +81,7 @@ test("a host name that is accepted is fit for /etc/hostname and /etc/hosts", () 
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/);
   fc.assert(
     fc.property(fc.array(label, { minLength: 1, maxLength: 5 }), (labels) => {
-      assert.ok(parseHostname(labels.join(".")).ok);
+      assert.ok(!isRefusal(parseHostname(labels.join("."))));
     }),
   );
 });
@@ -105,7 +105,8 @@ test("user and group names are those of busybox and shadow, and not the system�
   refuses(parseFullName, [["a:b", '"a:b" contains ":", "," or a control character. Leave it out.']]);
   accepts(parseFullName, ["Zoë Example"]);
   accepts(parseShell, ["/bin/ash", "/usr/bin/fish"]);
-  for (const shell of ["bash", "/bin/../sh", "/bin/sh x", "/", "/bin/sh\n"]) assert.ok(!parseShell(shell).ok, shell);
+  for (const shell of ["bash", "/bin/../sh", "/bin/sh x", "/", "/bin/sh\n"])
+    assert.ok(isRefusal(parseShell(shell)), shell);
 });
 
 test("a time zone is a safe path below zoneinfo", () => {
@@ -128,10 +129,10 @@ test("a time zone is a safe path below zoneinfo", () => {
 });
 
 test("a keymap is spelled as for setup-keymap", () => {
-  assert.deepEqual(parseKeymap("us us"), { ok: true, value: { layout: "us", variant: "us" } });
-  assert.deepEqual(parseKeymap("de  de-nodeadkeys"), { ok: true, value: { layout: "de", variant: "de-nodeadkeys" } });
-  assert.deepEqual(parseKeymap("fr"), { ok: true, value: { layout: "fr", variant: "fr" } });
-  assert.deepEqual(parseKeymap("none"), { ok: true, value: "none" });
+  assert.deepEqual(parseKeymap("us us"), { layout: "us", variant: "us" });
+  assert.deepEqual(parseKeymap("de  de-nodeadkeys"), { layout: "de", variant: "de-nodeadkeys" });
+  assert.deepEqual(parseKeymap("fr"), { layout: "fr", variant: "fr" });
+  assert.deepEqual(parseKeymap("none"), "none");
   for (const text of ["", "us us us", "../x", "us ../x", "us/us"]) {
     assert.equal(
       complaint(parseKeymap(text)),
@@ -200,16 +201,6 @@ test("an SSH key is whole and is what it says", () => {
   ]);
 });
 
-test("base64 is read as Node reads it, and nothing else is", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-      assert.deepEqual(decodeBase64(Buffer.from(bytes).toString("base64")), bytes);
-    }),
-  );
-  for (const text of ["A", "AA", "AAA", "A===", "AA=A", "AA-_", "AAAA\n"])
-    assert.equal(decodeBase64(text), undefined, text);
-});
-
 test("packages are spelled as apk spells them", () => {
   accepts(parsePackage, [
     "openssh",
@@ -252,14 +243,7 @@ test("flavour, release and mirror are what the mirror’s folders are called", (
     ["linux-lts", '"linux-lts" is a package. Write "lts".'],
     ["a/b", '"a/b" is not a kernel flavour. Write for example lts, virt or stable.'],
   ]);
-  assert.deepEqual(parseRelease("3.20"), { ok: true, value: "v3.20" });
-  accepts(parseRelease, ["v3.20", "edge", "latest-stable"]);
-  refuses(parseRelease, [
-    ["3.20.3", '"3.20.3" is a point release; mirrors carry its branch. Write "v3.20".'],
-    ["egde", '"egde" is not a release. Did you mean "edge"?'],
-    ["../x", '"../x" is not a release. Write for example v3.20, latest-stable or edge.'],
-  ]);
-  assert.deepEqual(parseMirror("https://example.org/alpine//"), { ok: true, value: "https://example.org/alpine" });
+  assert.deepEqual(parseMirror("https://example.org/alpine//"), "https://example.org/alpine");
   for (const text of ["", "example.org", "ftp://example.org", "https://", "https://a b", "https://a/#x"]) {
     assert.equal(
       complaint(parseMirror(text)),
@@ -275,8 +259,8 @@ test("a repository is an address or a folder above the architecture", () => {
     "../shared/alpine/v3.19.1",
     "@edge http://example.org/x",
   ]);
-  assert.deepEqual(parseRepository("/srv/packages/"), { ok: true, value: "/srv/packages" });
-  assert.deepEqual(parseRepository("@edge   http://example.org/x/"), { ok: true, value: "@edge http://example.org/x" });
+  assert.deepEqual(parseRepository("/srv/packages/"), "/srv/packages");
+  assert.deepEqual(parseRepository("@edge   http://example.org/x/"), "@edge http://example.org/x");
   const hint = "Write for example https://dl-cdn.alpinelinux.org/alpine/v3.20/main or /srv/packages.";
   refuses(parseRepository, [
     [" ", `is empty. ${hint}`],
@@ -291,11 +275,8 @@ test("a repository is an address or a folder above the architecture", () => {
 });
 
 test("kernel parameters cannot break the menu or move the root", () => {
-  assert.deepEqual(parseCmdline("  quiet   console=tty0 modules=nvme "), {
-    ok: true,
-    value: "quiet console=tty0 modules=nvme",
-  });
-  assert.deepEqual(parseCmdline(""), { ok: true, value: "" });
+  assert.deepEqual(parseCmdline("  quiet   console=tty0 modules=nvme "), "quiet console=tty0 modules=nvme");
+  assert.deepEqual(parseCmdline(""), "");
   accepts(parseCmdline, ["rootwait", "init=/bin/sh", "mitigations=off,nosmt"]);
   const broken = "would break the boot menu or the initramfs's reading of it. Leave it out.";
   refuses(parseCmdline, [
@@ -311,9 +292,9 @@ test("kernel parameters cannot break the menu or move the root", () => {
 });
 
 test("a serial console is a port and a speed", () => {
-  assert.deepEqual(parseSerial("ttyS0"), { ok: true, value: { port: "ttyS0", speed: 115200 } });
-  assert.deepEqual(parseSerial("ttyAMA0,57600n8"), { ok: true, value: { port: "ttyAMA0", speed: 57600 } });
-  assert.deepEqual(parseSerial("none"), { ok: true, value: "none" });
+  assert.deepEqual(parseSerial("ttyS0"), { port: "ttyS0", speed: 115200 });
+  assert.deepEqual(parseSerial("ttyAMA0,57600n8"), { port: "ttyAMA0", speed: 57600 });
+  assert.deepEqual(parseSerial("none"), "none");
   const hint = "Write for example ttyS0 or ttyS0,115200.";
   refuses(parseSerial, [
     ["/dev/ttyS0", '"/dev/ttyS0" is a path. Write "ttyS0".'],
@@ -334,10 +315,10 @@ test("compression is one that the boot loader reads", () => {
 
 test("services are added and taken out by runlevel, and the last word wins", () => {
   accepts(parseService, ["sshd", "!acpid", "net.eth0", "wpa_supplicant"]);
-  for (const text of ["", "!", "../x", "a b", "-a"]) assert.ok(!parseService(text).ok, text);
+  for (const text of ["", "!", "../x", "a b", "-a"]) assert.ok(isRefusal(parseService(text)), text);
   assert.deepEqual(serviceChange(["a", "!b", "c", "!a", "b", "b"]), { add: ["c", "b"], remove: ["a"] });
-  assert.deepEqual(parseServiceFlag("!boot/foo"), { ok: true, value: { runlevel: "boot", word: "!foo" } });
-  assert.deepEqual(parseServiceFlag("sshd"), { ok: true, value: { runlevel: "default", word: "sshd" } });
+  assert.deepEqual(parseServiceFlag("!boot/foo"), { runlevel: "boot", word: "!foo" });
+  assert.deepEqual(parseServiceFlag("sshd"), { runlevel: "default", word: "sshd" });
   refuses(parseServiceFlag, [
     ["defualt/sshd", '"defualt" is not a runlevel. Did you mean default?'],
     ["nine/sshd", '"nine" is not a runlevel. Use one of sysinit, boot, default, shutdown.'],

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatSize, parseDays, parseSize, parseSpace, spaceIn } from "../../../src/model/text/size.ts";
+import {
+  approximateSize,
+  formatSize,
+  parseDays,
+  parseSize,
+  parseSpace,
+  roundedUpSize,
+  soldSize,
+  spaceIn,
+} from "../../../src/model/text/size.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
+import { bad } from "../../../src/model/text/complaint.ts";
 
 test("sizes are read as mkfs reads them, in 1024s", () => {
   const table: [string, number][] = [
@@ -16,7 +27,7 @@ test("sizes are read as mkfs reads them, in 1024s", () => {
     ["2TiB", 2 ** 41],
     [" 1G ", 2 ** 30],
   ];
-  for (const [text, bytes] of table) assert.deepEqual(parseSize(text), { ok: true, value: bytes }, text);
+  for (const [text, bytes] of table) assert.deepEqual(parseSize(text), bytes, text);
 });
 
 test("what is no size is refused by name", () => {
@@ -32,7 +43,7 @@ test("what is no size is refused by name", () => {
   ];
   for (const [text, message] of table) {
     const hint = "Write for example 4G, 200M or 1.5GiB; the units count in 1024s.";
-    assert.deepEqual(parseSize(text), { ok: false, message, hint }, text);
+    assert.deepEqual(parseSize(text), bad(message, hint), text);
   }
 });
 
@@ -55,29 +66,39 @@ test("a size is printed shortly, and read back as the same number", () => {
   );
   fc.assert(
     fc.property(bytes, (size) => {
-      assert.deepEqual(parseSize(formatSize(size)), { ok: true, value: size });
+      assert.deepEqual(parseSize(formatSize(size)), size);
     }),
     { numRuns: 1000 },
   );
 });
 
 test("time spans are days", () => {
-  assert.deepEqual(parseDays("30d"), { ok: true, value: 30 });
-  assert.deepEqual(parseDays("30"), { ok: true, value: 30 });
-  assert.deepEqual(parseDays("4w"), { ok: true, value: 28 });
-  assert.deepEqual(parseDays("1y"), { ok: true, value: 365 });
-  for (const text of ["", "d", "3h", "-1d", "1.5d"]) assert.ok(!parseDays(text).ok, text);
+  assert.deepEqual(parseDays("30d"), 30);
+  assert.deepEqual(parseDays("30"), 30);
+  assert.deepEqual(parseDays("4w"), 28);
+  assert.deepEqual(parseDays("1y"), 365);
+  for (const text of ["", "d", "3h", "-1d", "1.5d"]) assert.ok(isRefusal(parseDays(text)), text);
 });
 
 test("free space is a size or a share of the volume", () => {
-  assert.deepEqual(parseSpace("2G"), { ok: true, value: { bytes: 2 ** 31 } });
-  assert.deepEqual(parseSpace("10%"), { ok: true, value: { percent: 10 } });
-  assert.deepEqual(parseSpace("95%"), {
-    ok: false,
-    message: '"95%" leaves no room to work in.',
-    hint: "Keep at most 90% of the volume free.",
-  });
-  assert.ok(!parseSpace("ten").ok);
+  assert.deepEqual(parseSpace("2G"), { bytes: 2 ** 31 });
+  assert.deepEqual(parseSpace("10%"), { percent: 10 });
+  assert.deepEqual(parseSpace("95%"), bad('"95%" leaves no room to work in.', "Keep at most 90% of the volume free."));
+  assert.ok(isRefusal(parseSpace("ten")));
   assert.equal(spaceIn({ percent: 10 }, 1001), 101);
   assert.equal(spaceIn({ bytes: 5 }, 1001), 5);
+});
+
+test("a person reads a size rounded, in 1024s, or in 1000s as on a disk's label", () => {
+  const table: readonly (readonly [bytes: number, about: string, enough: string, sold: string])[] = [
+    [0, "0 bytes", "0 MiB", "0 bytes"],
+    [999, "999 bytes", "1 MiB", "999 bytes"],
+    [1024, "1 KiB", "1 MiB", "1.0 kB"],
+    [3.5 * 2 ** 30, "3.5 GiB", "3584 MiB", "3.8 GB"],
+    [10 * 2 ** 30 + 1, "10 GiB", "10.1 GiB", "10.7 GB"],
+    [500_107_862_016, "466 GiB", "465.8 GiB", "500.1 GB"],
+    [2 ** 50, "1024 TiB", "1048576.0 GiB", "1.1 PB"],
+  ];
+  for (const [bytes, about, enough, sold] of table)
+    assert.deepEqual([approximateSize(bytes), roundedUpSize(bytes), soldSize(bytes)], [about, enough, sold]);
 });

@@ -10,11 +10,12 @@ import {
   validateCommons,
   type CommonsPath,
 } from "../../../src/model/volume/commons.ts";
+import { isRefusal } from "../../../src/model/problem.ts";
 
 function path(text: string): CommonsPath {
   const parsed = parseCommonsPath(text);
-  assert.ok(parsed.ok, text);
-  return parsed.value;
+  assert.ok(!isRefusal(parsed), text);
+  return parsed;
 }
 
 test("a commons is named by its path with @ for /", () => {
@@ -31,8 +32,8 @@ test("every commons path comes back from its name", () => {
   fc.assert(
     fc.property(fc.array(component, { minLength: 1, maxLength: 6 }), (parts) => {
       const parsed = parseCommonsPath(`/${parts.join("/")}`);
-      fc.pre(parsed.ok);
-      assert.equal(commonsPath(commonsName(parsed.value)), parsed.value);
+      fc.pre(!isRefusal(parsed));
+      assert.equal(commonsPath(commonsName(parsed)), parsed);
     }),
   );
 });
@@ -42,9 +43,9 @@ test("no text whatever mints a path that leaves the root or that a name cannot h
   fc.assert(
     fc.property(text, (input) => {
       const parsed = parseCommonsPath(input);
-      if (!parsed.ok) return;
-      assert.match(parsed.value, /^(\/[A-Za-z0-9._-]+)+$/);
-      assert.ok(!parsed.value.split("/").some((part) => part === "." || part === ".."));
+      if (isRefusal(parsed)) return;
+      assert.match(parsed, /^(\/[A-Za-z0-9._-]+)+$/);
+      assert.ok(!parsed.split("/").some((part) => part === "." || part === ".."));
     }),
     { numRuns: 1000 },
   );
@@ -61,29 +62,26 @@ test("the defaults are the wiki page’s and what a read-only Alpine needs besid
     "/var/spool",
     "/var/tmp",
   ]);
-  assert.ok(defaultCommons().every((one) => parseCommonsPath(one).ok));
-  assert.deepEqual(validateCommons([]), { ok: true, value: defaultCommons() });
+  assert.ok(defaultCommons().every((one) => !isRefusal(parseCommonsPath(one))));
+  assert.deepEqual(validateCommons([]), defaultCommons());
 });
 
 test("docker, flatpak, /opt and /usr/local may be commons", () => {
   const wanted = ["/var/lib/flatpak", "/opt", "/var/lib/docker", "/usr/local", "/home", "/opt"];
-  assert.deepEqual(validateCommons(wanted), {
-    ok: true,
-    value: [
-      "/home",
-      "/opt",
-      "/root",
-      "/srv",
-      "/usr/local",
-      "/var/cache",
-      "/var/lib",
-      "/var/log",
-      "/var/spool",
-      "/var/tmp",
-      "/var/lib/docker",
-      "/var/lib/flatpak",
-    ],
-  });
+  assert.deepEqual(validateCommons(wanted), [
+    "/home",
+    "/opt",
+    "/root",
+    "/srv",
+    "/usr/local",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",
+    "/var/lib/docker",
+    "/var/lib/flatpak",
+  ]);
 });
 
 test("a bad path for a commons is refused with the reason and the way out", () => {
@@ -114,8 +112,8 @@ test("a bad path for a commons is refused with the reason and the way out", () =
   ];
   for (const [wanted, message] of table) {
     const result = validateCommons(wanted);
-    assert.ok(!result.ok, wanted.join());
-    assert.equal(`${result.message} ${result.hint}`, message);
+    assert.ok(isRefusal(result), wanted.join());
+    assert.equal(`${result.problem.message} ${result.problem.hint}`, message);
   }
   for (const needed of [
     "/boot",
@@ -131,19 +129,16 @@ test("a bad path for a commons is refused with the reason and the way out", () =
     "/run",
     "/tmp",
   ]) {
-    assert.ok(!validateCommons([needed]).ok, needed);
-    assert.ok(!validateCommons([`${needed}/x`]).ok, `${needed}/x`);
-    assert.ok(validateCommons([`${needed}x`]).ok, `${needed}x`);
+    assert.ok(isRefusal(validateCommons([needed])), needed);
+    assert.ok(isRefusal(validateCommons([`${needed}/x`])), `${needed}/x`);
+    assert.ok(!isRefusal(validateCommons([`${needed}x`])), `${needed}x`);
   }
 });
 
 test("a path is added to the commons that a volume has, not to the defaults", () => {
   const page = ["/var/tmp", "/var/cache", "/var/log", "/home"].map(path);
   const added = validateCommons(["/var/lib"], [...page, path("/var/lib/docker")]);
-  assert.deepEqual(added, {
-    ok: true,
-    value: ["/home", "/var/cache", "/var/lib", "/var/log", "/var/tmp", "/var/lib/docker"],
-  });
+  assert.deepEqual(added, ["/home", "/var/cache", "/var/lib", "/var/log", "/var/tmp", "/var/lib/docker"]);
 });
 
 test("mount order puts every parent before its children, whatever the input’s order", () => {

@@ -1,0 +1,19 @@
+import type { Refusal } from "../problem.ts";
+import { bad, quoted } from "../text/complaint.ts";
+import { nearest } from "../text/nearest.ts";
+
+/** A branch of Alpine as its mirrors name the folder: v3.20, edge, latest-stable. "3.20" is understood. */
+export function parseRelease(text: string): string | Refusal {
+  if (text === "edge" || text === "latest-stable") return text;
+  const match = /^v?(\d{1,2}\.\d{1,3})((?:\.\d+)?)$/.exec(text);
+  if (match !== null && match[2] === "") return `v${match[1]!}`;
+  if (match !== null) {
+    return bad(`${quoted(text)} is a point release; mirrors carry its branch.`, `Write "v${match[1]!}".`);
+  }
+  const near = nearest(text, ["edge", "latest-stable"]);
+  const hint = near === undefined ? "Write for example v3.20, latest-stable or edge." : `Did you mean ${quoted(near)}?`;
+  return bad(`${quoted(text)} is not a release.`, hint);
+}
+
+/** The part of a URL that names a release: a whole folder name, so never a part of a host's name. */
+export const RELEASE_FOLDER = /(?<=(?:^|[^/])\/)(v\d+\.\d+|latest-stable)(?=\/|$)/;

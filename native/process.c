@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -159,11 +158,6 @@ static FN(ps_geteuid) { return JS_NewInt32(ctx, geteuid()); }
 
 static FN(ps_isatty) { return JS_NewBool(ctx, isatty(arg_int(ctx, argv[0]))); }
 
-static FN(ps_columns) {
-    struct winsize size;
-    return JS_NewInt32(ctx, ioctl(arg_int(ctx, argv[0]), TIOCGWINSZ, &size) < 0 ? 0 : size.ws_col);
-}
-
 static FN(ps_getenv) {
     TEXT(name, 0);
     const char *value = getenv(name);
@@ -219,7 +213,6 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("getpid", 0, ps_getpid),
     JS_CFUNC_DEF("geteuid", 0, ps_geteuid),
     JS_CFUNC_DEF("isatty", 1, ps_isatty),
-    JS_CFUNC_DEF("columns", 1, ps_columns),
     JS_CFUNC_DEF("getenv", 1, ps_getenv),
     JS_CFUNC_DEF("random", 1, ps_random),
     JS_CFUNC_DEF("uname", 0, ps_uname),

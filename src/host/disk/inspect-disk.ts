@@ -50,8 +50,8 @@ export function inspectDisk(path: string): DiskState {
   try {
     return inspectWhole(device.name, device.folder);
   } catch (error) {
-    // ENOMEDIUM (123) and ENXIO: a card reader without a card, a loop device without a file.
-    if (isSysError(error, "E123", "ENXIO")) return { kind: "other", path, what: "a drive without a medium" };
+    // A card reader without a card, a loop device without a file.
+    if (isSysError(error, "ENOMEDIUM", "ENXIO")) return { kind: "other", path, what: "a drive without a medium" };
     throw error;
   }
 }

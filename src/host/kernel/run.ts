@@ -128,7 +128,7 @@ function feed(fd: number, text: string): void {
   try {
     sys.write(fd, text);
   } catch (error) {
-    if (!isSysError(error, "EPIPE", "E32")) throw error;
+    if (!isSysError(error, "EPIPE")) throw error;
   } finally {
     sys.close(fd);
   }

@@ -22,7 +22,7 @@ function write(fd: number, text: string): void {
   try {
     sys.write(fd, text);
   } catch (error) {
-    if (!isSysError(error, "E32")) throw error;
+    if (!isSysError(error, "EPIPE")) throw error;
     // Nobody reads the talk any more; the work goes on. An answer that nobody reads ends the program, its work being done.
     if (fd === STDOUT) exit(BROKEN_PIPE);
   }

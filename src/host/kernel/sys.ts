@@ -34,12 +34,12 @@ export interface SubvolumeInfo {
   parentUuid: string;
 }
 
+type OpenFlag = "RDONLY" | "WRONLY" | "RDWR" | "CREAT" | "EXCL" | "TRUNC" | "DIRECTORY" | "NOFOLLOW";
+
 interface Native {
   args: string[];
   /** Flags of open(2), whose values differ between architectures. */
-  readonly O: Readonly<
-    Record<"RDONLY" | "WRONLY" | "RDWR" | "CREAT" | "EXCL" | "TRUNC" | "DIRECTORY" | "NOFOLLOW", number>
-  >;
+  readonly O: Readonly<Record<OpenFlag, number>>;
   /** What a failed call throws. Not there in Node, where only code that calls nothing runs. */
   setErrorMaker?(make: (code: string, call: string, path: string | null, reason: string) => Error): void;
   open(path: string, flags: number, mode: number): number;

@@ -4,7 +4,8 @@ import type { Chroot } from "../host/kernel/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile, rename, writeText } from "../host/kernel/files.ts";
 import { run, tryRun } from "../host/kernel/run.ts";
 import { seedCommons } from "../host/volume/seed.ts";
-import { ask, environment, isTerminal } from "../host/machine/terminal.ts";
+import { ownVariable } from "../host/kernel/environment.ts";
+import { ask, isTerminal } from "../host/machine/terminal.ts";
 import { switchRelease } from "../model/packages/conf.ts";
 import { addCommons, removeCommons } from "../model/volume/fstab.ts";
 import { DRAFT } from "../model/volume/ids.ts";
@@ -19,7 +20,7 @@ type Makers = { [K in Kind]: (change: Extract<Change, { kind: K }>, chroot: Chro
 
 /** The terminal's own settings, for programs that a person uses. */
 function terminalEnvironment(): Record<string, string> {
-  const term = environment("TERM");
+  const term = ownVariable("TERM");
   return { ...(term === undefined ? {} : { TERM: term }), PS1: "firn draft \\w # " };
 }
 

@@ -4,7 +4,7 @@ import type { PackageWish } from "../apply/packages.ts";
 import { prepareChange, type PreparedChange } from "../apply/prepare-change.ts";
 import { Transaction, type Outcome } from "../apply/transaction.ts";
 import { awaitFreed } from "../host/volume/space.ts";
-import { environment, workingDirectory } from "../host/machine/terminal.ts";
+import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { normaliseRepository, parseRelease } from "../model/packages/conf.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
 import { approximateSize } from "../model/text/size.ts";
@@ -194,7 +194,7 @@ export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result
         "Edit it directly: it is writable.",
       );
     }
-    const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
+    const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
     return { kind: "edit", file, editor };
   });
 }

@@ -6,8 +6,8 @@ import { exists, isFile, readText, readTextIfAny } from "../host/kernel/files.ts
 import { newGuids } from "../host/disk/format.ts";
 import { createImage, filledUp, removeImage } from "../host/disk/image.ts";
 import { isolate } from "../host/kernel/isolate.ts";
-import { memoryBytes } from "../host/kernel/memory.ts";
-import { ask, isTerminal, workingDirectory } from "../host/machine/terminal.ts";
+import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
+import { ask, isTerminal } from "../host/machine/terminal.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
 import { mergeFlags, type MachineFlags } from "../model/machine/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/machine/machine.ts";

@@ -1,5 +1,7 @@
 /** The narrow port under everything that touches the machine. The only file that knows the engine. */
 
+import { SysError } from "./failure.ts";
+
 /** Bytes as the native layer hands them over. */
 export type Bytes = ArrayBuffer;
 
@@ -117,27 +119,10 @@ interface Native {
   flushBuffers(fd: number): void;
 }
 
-/** A system call said no. The name of the errno is in `code`: "ENOENT", "EROFS", … */
-export class SysError extends Error {
-  constructor(
-    readonly code: string,
-    readonly call: string,
-    readonly path: string | null,
-    readonly reason: string,
-  ) {
-    super(`${call}${path === null ? "" : ` ${path}`}: ${reason}`);
-  }
-}
-
 /** The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes. */
 export const sys: Native = (globalThis as unknown as { __firn: Native }).__firn;
 
 sys.setErrorMaker?.((code, call, path, reason) => new SysError(code, call, path, reason));
-
-/** True when `error` is a SysError with one of these codes. */
-export function isSysError(error: unknown, ...codes: string[]): error is SysError {
-  return error instanceof SysError && (codes.length === 0 || codes.includes(error.code));
-}
 
 /** open(2) flags. */
 export const O = sys.O;

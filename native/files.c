@@ -254,8 +254,6 @@ static FN(fs_fsync) { RESULT("fsync", NULL, fsync(arg_int(ctx, argv[0]))); }
 
 static FN(fs_syncfs) { RESULT("syncfs", NULL, syncfs(arg_int(ctx, argv[0]))); }
 
-static FN(fs_umask) { return JS_NewInt32(ctx, umask(arg_int(ctx, argv[0]))); }
-
 /* flock(fd, operation): false when somebody else holds the lock. */
 static FN(fs_flock) {
     if (flock(arg_int(ctx, argv[0]), arg_int(ctx, argv[1])) == 0) return JS_TRUE;
@@ -280,16 +278,15 @@ static FN(text_decode) {
     return bytes ? JS_NewStringLen(ctx, (const char *)bytes, length) : JS_EXCEPTION;
 }
 
-static FN(text_encode) {
-    size_t length;
-    const char *text = JS_ToCStringLen(ctx, &length, argv[0]);
-    if (!text) return JS_EXCEPTION;
-    JSValue buffer = JS_NewArrayBufferCopy(ctx, (const uint8_t *)text, length);
-    JS_FreeCString(ctx, text);
-    return buffer;
-}
+/* Of open(2). They are handed over, because they differ: O_DIRECTORY and O_NOFOLLOW have other values on aarch64. */
+#define OPEN_FLAG(name) JS_PROP_INT32_DEF(#name, O_##name, JS_PROP_ENUMERABLE)
+static const JSCFunctionListEntry open_flags[] = {
+    OPEN_FLAG(RDONLY), OPEN_FLAG(WRONLY), OPEN_FLAG(RDWR),      OPEN_FLAG(CREAT),
+    OPEN_FLAG(EXCL),   OPEN_FLAG(TRUNC),  OPEN_FLAG(DIRECTORY), OPEN_FLAG(NOFOLLOW),
+};
 
 const JSCFunctionListEntry file_functions[] = {
+    JS_OBJECT_DEF("O", open_flags, sizeof open_flags / sizeof *open_flags, JS_PROP_ENUMERABLE),
     JS_CFUNC_DEF("open", 3, fs_open),         JS_CFUNC_DEF("close", 1, fs_close),
     JS_CFUNC_DEF("read", 3, fs_read),         JS_CFUNC_DEF("write", 3, fs_write),
     JS_CFUNC_DEF("copy", 2, fs_copy),         JS_CFUNC_DEF("equal", 2, fs_equal),
@@ -302,8 +299,7 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("chmod", 2, fs_chmod),       JS_CFUNC_DEF("lchown", 3, fs_lchown),
     JS_CFUNC_DEF("copyTimes", 2, fs_copy_times),
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
-    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("umask", 1, fs_umask),
-    JS_CFUNC_DEF("flock", 2, fs_flock),       JS_CFUNC_DEF("statfs", 1, fs_statfs),
-    JS_CFUNC_DEF("decode", 1, text_decode),   JS_CFUNC_DEF("encode", 1, text_encode),
+    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("flock", 2, fs_flock),
+    JS_CFUNC_DEF("statfs", 1, fs_statfs),     JS_CFUNC_DEF("decode", 1, text_decode),
 };
 const int file_function_count = sizeof file_functions / sizeof *file_functions;

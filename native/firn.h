@@ -12,6 +12,9 @@
 #define FN(name) \
     JSValue name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 
+/* "ENOENT" for 2. */
+const char *errno_name(int number);
+
 /* Throws what src/host/kernel/sys.ts makes of a failed call: a SysError. */
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path);
 

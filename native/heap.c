@@ -10,6 +10,8 @@
 
 /* Bytes. Every block is a multiple of GRAIN, its own size in the 8 bytes before it. */
 enum { GRAIN = 16, CLASSES = 65, REGION = 1 << 20 };
+/* Bytes. Beyond it no block can be had: what is added to a size, and the sum of all sizes, then never wrap. */
+#define LARGEST ((size_t)PTRDIFF_MAX / 2)
 
 typedef struct Block {
     size_t size;
@@ -47,6 +49,7 @@ static void *take(size_t whole) {
 }
 
 static void *heap_malloc(JSMallocState *state, size_t size) {
+    if (size > LARGEST) return NULL;
     size_t whole = rounded(size);
     if (state->malloc_size + whole > state->malloc_limit) return NULL;
     void *pointer;
@@ -81,6 +84,7 @@ static void *heap_realloc(JSMallocState *state, void *pointer, size_t size) {
         heap_free(state, pointer);
         return NULL;
     }
+    if (size > LARGEST) return NULL;
     size_t old = *header(pointer), whole = rounded(size);
     if (whole <= old && (is_small(old) || whole > old / 2)) return pointer;
     if (!is_small(old) && !is_small(whole)) {

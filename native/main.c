@@ -8,7 +8,7 @@
 extern const uint8_t firn_bundle[];
 extern const uint32_t firn_bundle_size;
 
-/* Makes the exception for a failed call: (errno, call, path | null, reason) => Error. Set by src/host/kernel/sys.ts. */
+/* Makes the exception for a failed call: (errno's name, call, path | null, reason) => Error. Set by src/host/kernel/sys.ts. */
 static JSValue make_error = {.tag = JS_TAG_UNDEFINED};
 
 static FN(set_error_maker) {
@@ -18,8 +18,8 @@ static FN(set_error_maker) {
 }
 
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path) {
-    JSValue args[] = {JS_NewInt32(ctx, err), JS_NewString(ctx, call), path ? JS_NewString(ctx, path) : JS_NULL,
-                      JS_NewString(ctx, strerror(err))};
+    JSValue args[] = {JS_NewString(ctx, errno_name(err)), JS_NewString(ctx, call),
+                      path ? JS_NewString(ctx, path) : JS_NULL, JS_NewString(ctx, strerror(err))};
     JSValue error = JS_Call(ctx, make_error, JS_UNDEFINED, 4, args);
     for (int i = 0; i < 4; i++) JS_FreeValue(ctx, args[i]);
     return JS_IsException(error) ? error : JS_Throw(ctx, error);

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -34,6 +33,12 @@ static FN(ps_ignore_signal) {
 
 static FN(ps_pending_signal) { return JS_NewInt32(ctx, pending_signal); }
 
+static void free_list(char **list) {
+    for (char **item = list; item && *item; item++) free(*item);
+    free(list);
+}
+
+/* NULL where there is no memory for it: a list cut short would be another command. */
 static char **string_list(JSContext *ctx, JSValueConst array) {
     JSValue length_value = JS_GetPropertyStr(ctx, array, "length");
     int length = arg_int(ctx, length_value);
@@ -41,69 +46,84 @@ static char **string_list(JSContext *ctx, JSValueConst array) {
     for (int i = 0; list && i < length; i++) {
         JSValue item = JS_GetPropertyUint32(ctx, array, i);
         const char *text = JS_ToCString(ctx, item);
-        list[i] = strdup(text ? text : "");
-        JS_FreeCString(ctx, text);
+        list[i] = text ? strdup(text) : NULL;
+        if (text) JS_FreeCString(ctx, text);
         JS_FreeValue(ctx, item);
+        if (list[i]) continue;
+        free_list(list);
+        return NULL;
     }
     return list;
 }
 
-static void free_list(char **list) {
-    for (char **item = list; item && *item; item++) free(*item);
-    free(list);
+/* What spawn holds in the parent; let go whichever way it returns. The child never returns. */
+typedef struct {
+    JSContext *ctx;
+    int fds[3], report[2];
+    char **args, **env;
+    const char *root, *dir;
+} Spawn;
+
+static void close_fd(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+static void spawn_free(Spawn *spawn) {
+    for (int i = 0; i < 3; i++) close_fd(&spawn->fds[i]);
+    for (int i = 0; i < 2; i++) close_fd(&spawn->report[i]);
+    free_list(spawn->args);
+    free_list(spawn->env);
+    if (spawn->root) JS_FreeCString(spawn->ctx, spawn->root);
+    if (spawn->dir) JS_FreeCString(spawn->ctx, spawn->dir);
 }
 
 /* What a child does between fork and exec; returns only when something failed. */
-static const char *become(char **args, char **env, const int fds[3], const char *root, const char *dir) {
+static const char *become(const Spawn *spawn) {
+    for (char **item = spawn->env; *item; item++)
+        if (!strncmp(*item, "PATH=", 5)) setenv("PATH", *item + 5, 1);
     for (int i = 0; i < 3; i++)
-        if (dup2(fds[i], i) < 0) return "dup2";
+        if (dup2(spawn->fds[i], i) < 0) return "dup2";
     for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (root && chroot(root) < 0) return "chroot";
-    if (dir && chdir(dir) < 0) return "chdir";
-    execvpe(args[0], args, env);
+    if (spawn->root && chroot(spawn->root) < 0) return "chroot";
+    if (spawn->dir && chdir(spawn->dir) < 0) return "chdir";
+    execvpe(spawn->args[0], spawn->args, spawn->env);
     return "exec";
 }
 
 /* spawn(argv, env, [in, out, err], chroot | null, cwd | null): pid. PATH is looked up in the
  * new root. A failure between fork and exec arrives here as an exception. */
 static FN(ps_spawn) {
-    int fds[3], report[2];
+    __attribute__((cleanup(spawn_free))) Spawn spawn = {.ctx = ctx, .fds = {-1, -1, -1}, .report = {-1, -1}};
     for (int i = 0; i < 3; i++) {
         JSValue fd = JS_GetPropertyUint32(ctx, argv[2], i);
         /* Above 2, so that dup2 never overwrites one that is still needed. */
-        fds[i] = fcntl(arg_int(ctx, fd), F_DUPFD_CLOEXEC, 3);
-        if (fds[i] < 0) return throw_errno(ctx, errno, "dup", NULL);
+        spawn.fds[i] = fcntl(arg_int(ctx, fd), F_DUPFD_CLOEXEC, 3);
+        if (spawn.fds[i] < 0) return throw_errno(ctx, errno, "dup", NULL);
     }
-    if (pipe2(report, O_CLOEXEC) < 0) return throw_errno(ctx, errno, "pipe", NULL);
-    char **args = string_list(ctx, argv[0]), **env = string_list(ctx, argv[1]);
-    const char *root = JS_IsNull(argv[3]) ? NULL : JS_ToCString(ctx, argv[3]);
-    const char *dir = JS_IsNull(argv[4]) ? NULL : JS_ToCString(ctx, argv[4]);
+    if (pipe2(spawn.report, O_CLOEXEC) < 0) return throw_errno(ctx, errno, "pipe", NULL);
+    spawn.args = string_list(ctx, argv[0]);
+    spawn.env = string_list(ctx, argv[1]);
+    if (!spawn.args || !spawn.env) return throw_errno(ctx, ENOMEM, "spawn", NULL);
+    if (!JS_IsNull(argv[3]) && !(spawn.root = JS_ToCString(ctx, argv[3]))) return JS_EXCEPTION;
+    if (!JS_IsNull(argv[4]) && !(spawn.dir = JS_ToCString(ctx, argv[4]))) return JS_EXCEPTION;
     pid_t pid = fork();
-    int err = errno;
+    if (pid < 0) return throw_errno(ctx, errno, "spawn", spawn.args[0]);
     if (pid == 0) {
-        for (char **item = env; *item; item++)
-            if (!strncmp(*item, "PATH=", 5)) setenv("PATH", *item + 5, 1);
-        const char *failed = become(args, env, fds, root, dir);
+        const char *failed = become(&spawn);
         int what[2] = {errno, failed[0] == 'e' ? 0 : 1};
-        if (write(report[1], what, sizeof what) < 0) _exit(126);
+        if (write(spawn.report[1], what, sizeof what) < 0) _exit(126);
         _exit(127);
     }
-    for (int i = 0; i < 3; i++) close(fds[i]);
-    close(report[1]);
-    int what[2] = {err, 1};
-    ssize_t got = pid < 0 ? (ssize_t)sizeof what : read(report[0], what, sizeof what);
-    close(report[0]);
-    if (pid > 0 && got > 0) waitpid(pid, NULL, 0);
-    JSValue result = got > 0 ? throw_errno(ctx, what[0], what[1] ? "spawn" : "exec", args[0]) : JS_NewInt32(ctx, pid);
-    free_list(args);
-    free_list(env);
-    if (root) JS_FreeCString(ctx, root);
-    if (dir) JS_FreeCString(ctx, dir);
-    return result;
+    close_fd(&spawn.report[1]);
+    int what[2];
+    if (read(spawn.report[0], what, sizeof what) <= 0) return JS_NewInt32(ctx, pid);
+    waitpid(pid, NULL, 0);
+    return throw_errno(ctx, what[0], what[1] ? "spawn" : "exec", spawn.args[0]);
 }
 
 static FN(ps_fork) {
@@ -133,10 +153,10 @@ static FN(ps_pipe) {
 
 /* poll(fds, milliseconds): the readable or hung-up ones; empty on time-out or signal. */
 static FN(ps_poll) {
-    struct pollfd fds[8];
+    struct pollfd fds[8]; /* a runner has two pipes */
     JSValue length_value = JS_GetPropertyStr(ctx, argv[0], "length");
     int count = arg_int(ctx, length_value);
-    if (count > 8) count = 8;
+    if (count > 8) return throw_errno(ctx, EINVAL, "poll", NULL);
     for (int i = 0; i < count; i++) {
         JSValue fd = JS_GetPropertyUint32(ctx, argv[0], i);
         fds[i] = (struct pollfd){.fd = arg_int(ctx, fd), .events = POLLIN};
@@ -159,11 +179,6 @@ static FN(ps_geteuid) { return JS_NewInt32(ctx, geteuid()); }
 
 static FN(ps_isatty) { return JS_NewBool(ctx, isatty(arg_int(ctx, argv[0]))); }
 
-static FN(ps_columns) {
-    struct winsize size;
-    return JS_NewInt32(ctx, ioctl(arg_int(ctx, argv[0]), TIOCGWINSZ, &size) < 0 ? 0 : size.ws_col);
-}
-
 static FN(ps_getenv) {
     TEXT(name, 0);
     const char *value = getenv(name);
@@ -173,7 +188,8 @@ static FN(ps_getenv) {
 static FN(ps_random) {
     uint8_t bytes[64];
     int count = arg_int(ctx, argv[0]);
-    if (count > (int)sizeof bytes || getrandom(bytes, count, 0) != count) return throw_errno(ctx, errno, "getrandom", NULL);
+    if (count < 0 || count > (int)sizeof bytes) return throw_errno(ctx, EINVAL, "getrandom", NULL);
+    if (getrandom(bytes, count, 0) != count) return throw_errno(ctx, errno, "getrandom", NULL);
     return JS_NewArrayBufferCopy(ctx, bytes, count);
 }
 
@@ -219,7 +235,6 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("getpid", 0, ps_getpid),
     JS_CFUNC_DEF("geteuid", 0, ps_geteuid),
     JS_CFUNC_DEF("isatty", 1, ps_isatty),
-    JS_CFUNC_DEF("columns", 1, ps_columns),
     JS_CFUNC_DEF("getenv", 1, ps_getenv),
     JS_CFUNC_DEF("random", 1, ps_random),
     JS_CFUNC_DEF("uname", 0, ps_uname),

@@ -12,10 +12,7 @@
 
 #include "firn.h"
 
-/* Values of linux/btrfs_tree.h that its older versions keep to the kernel. */
-#define ROOT_TREE 1ULL
-#define ROOT_TREE_DIR 6ULL
-#define FS_TREE_DIR_ITEM 84
+/* A value of linux/btrfs_tree.h that its older versions keep to the kernel. */
 #define FS_TREE_EXTENT_DATA 108
 
 #define NAME_FITS(name, args) \
@@ -47,13 +44,6 @@ static FN(bt_delete) {
     RESULT("subvolume delete", name, ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_SNAP_DESTROY, &args));
 }
 
-static FN(bt_is_readonly) {
-    uint64_t flags;
-    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_SUBVOL_GETFLAGS, &flags) < 0)
-        return throw_errno(ctx, errno, "subvolume flags", NULL);
-    return JS_NewBool(ctx, flags & BTRFS_SUBVOL_RDONLY);
-}
-
 static FN(bt_set_readonly) {
     int fd = arg_int(ctx, argv[0]);
     uint64_t flags;
@@ -62,48 +52,19 @@ static FN(bt_set_readonly) {
     RESULT("subvolume flags", NULL, ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags));
 }
 
-/* The id of the tree that a file or directory is in: 5 for the top level. */
-static FN(bt_tree_id) {
-    struct btrfs_ioctl_ino_lookup_args args = {.objectid = BTRFS_FIRST_FREE_OBJECTID};
-    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_INO_LOOKUP, &args) < 0) return throw_errno(ctx, errno, "subvolume id", NULL);
-    return JS_NewInt64(ctx, args.treeid);
-}
-
-static FN(bt_set_default) {
-    uint64_t id = arg_int64(ctx, argv[1]);
-    RESULT("default subvolume", NULL, ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_DEFAULT_SUBVOL, &id));
-}
-
 typedef struct {
     struct btrfs_ioctl_search_args_v2 args;
     uint8_t space[1 << 16];
 } Search;
 
-static int search(int fd, Search *found, uint64_t tree, uint64_t object, uint32_t type, uint64_t from) {
+/* The items of one type that an object of the descriptor's own tree has, from an offset on. */
+static int search(int fd, Search *found, uint64_t object, uint32_t type, uint64_t from) {
     memset(&found->args, 0, sizeof found->args);
     found->args.key = (struct btrfs_ioctl_search_key){
-        .tree_id = tree, .min_objectid = object, .max_objectid = object, .min_type = type, .max_type = type,
+        .min_objectid = object, .max_objectid = object, .min_type = type, .max_type = type,
         .min_offset = from, .max_offset = UINT64_MAX, .max_transid = UINT64_MAX, .nr_items = 4096};
     found->args.buf_size = sizeof found->space;
     return ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found->args);
-}
-
-/* The directory item "default" in the root tree points at the default subvolume. */
-static FN(bt_get_default) {
-    static Search found;
-    if (search(arg_int(ctx, argv[0]), &found, ROOT_TREE, ROOT_TREE_DIR, FS_TREE_DIR_ITEM, 0) < 0)
-        return throw_errno(ctx, errno, "tree search", NULL);
-    uint8_t *at = found.space;
-    for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
-        struct btrfs_ioctl_search_header header;
-        memcpy(&header, at, sizeof header);
-        at += sizeof header;
-        struct btrfs_dir_item item;
-        memcpy(&item, at, sizeof item);
-        if (item.name_len == 7 && !memcmp(at + sizeof item, "default", 7)) return JS_NewInt64(ctx, item.location.objectid);
-        at += header.len;
-    }
-    return JS_NewInt64(ctx, BTRFS_FS_TREE_OBJECTID);
 }
 
 /* extents(fd, inode): [[offset, type, compression, disk address, length], …] of a file. Types: 0 inline, 1
@@ -115,7 +76,7 @@ static FN(bt_extents) {
     JSValue list = JS_NewArray(ctx);
     uint32_t count = 0;
     for (;;) {
-        if (search(fd, &found, 0, inode, FS_TREE_EXTENT_DATA, from) < 0) {
+        if (search(fd, &found, inode, FS_TREE_EXTENT_DATA, from) < 0) {
             JS_FreeValue(ctx, list);
             return throw_errno(ctx, errno, "tree search", NULL);
         }
@@ -293,11 +254,7 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("subvolumeCreate", 2, bt_create),
     JS_CFUNC_DEF("subvolumeSnapshot", 4, bt_snapshot),
     JS_CFUNC_DEF("subvolumeDelete", 2, bt_delete),
-    JS_CFUNC_DEF("subvolumeReadonly", 1, bt_is_readonly),
     JS_CFUNC_DEF("subvolumeSetReadonly", 2, bt_set_readonly),
-    JS_CFUNC_DEF("treeId", 1, bt_tree_id),
-    JS_CFUNC_DEF("defaultSubvolume", 1, bt_get_default),
-    JS_CFUNC_DEF("setDefaultSubvolume", 2, bt_set_default),
     JS_CFUNC_DEF("extents", 2, bt_extents),
     JS_CFUNC_DEF("subvolumeInfo", 1, bt_info),
     JS_CFUNC_DEF("changedInodes", 2, bt_changed),

@@ -42,7 +42,9 @@ export async function buildFirn(entry = join(root, "src/main.ts"), output = join
     execFileSync(join(engine, "qjsc"), ["-c", "-m", "-s", "-N", "firn_bundle", "-o", bytecode, bundle], {
       stdio: "inherit",
     });
-    const sources = ["main", "heap", "files", "process", "volume"].map((name) => join(root, "native", `${name}.c`));
+    const sources = ["main", "errno", "heap", "files", "process", "volume"].map((name) =>
+      join(root, "native", `${name}.c`),
+    );
     mkdirSync(dirname(output), { recursive: true });
     const binary = join(work, "firn");
     execFileSync(

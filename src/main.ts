@@ -2,7 +2,8 @@ import { run } from "@stricli/core";
 import { application } from "./app.ts";
 import { catchSignals } from "./host/kernel/isolate.ts";
 import { rememberProcess } from "./host/kernel/lock.ts";
-import { commandLine, exit, print } from "./host/machine/terminal.ts";
+import { commandLine, exit } from "./host/kernel/environment.ts";
+import { print } from "./host/machine/terminal.ts";
 import { fail } from "./report/finish.ts";
 
 const words = commandLine();

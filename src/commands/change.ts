@@ -3,7 +3,7 @@ import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { PackageWish } from "../apply/packages.ts";
 import { awaitFreed } from "../host/volume/space.ts";
-import { environment, workingDirectory } from "../host/machine/terminal.ts";
+import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
@@ -172,6 +172,6 @@ export function shell(flags: ChangeFlags): Result {
 
 /** `firn edit FILE` */
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
-  const editor = (environment("VISUAL") ?? environment("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
+  const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
   return change(flags, `firn edit ${file}`, (state) => planEdit(state, file, editor));
 }

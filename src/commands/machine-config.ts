@@ -1,5 +1,5 @@
 import { isFile, readText, readTextIfAny } from "../host/kernel/files.ts";
-import { workingDirectory } from "../host/machine/terminal.ts";
+import { workingDirectory } from "../host/kernel/environment.ts";
 import { given } from "../model/given.ts";
 import { mergeFlags, type MachineFlags } from "../model/machine/flags.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../model/machine/machine.ts";

@@ -1,5 +1,6 @@
 import { problemOf } from "../host/kernel/failure.ts";
-import { exit, print, say } from "../host/machine/terminal.ts";
+import { exit } from "../host/kernel/environment.ts";
+import { print, say } from "../host/machine/terminal.ts";
 import { FirnError, exitCodes, settled, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./problem-text.ts";
 import type { Result } from "./result.ts";

@@ -1,7 +1,8 @@
 import { apk } from "../../host/packages/apk/apk.ts";
 import { exists, insideRoot, isDirectory, isFile, writeText } from "../../host/kernel/files.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
-import { ask, environment, isTerminal } from "../../host/machine/terminal.ts";
+import { ownVariable } from "../../host/kernel/environment.ts";
+import { ask, isTerminal } from "../../host/machine/terminal.ts";
 import { switchRelease } from "../../model/packages/conf.ts";
 import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -23,7 +24,7 @@ type Makers = {
 
 /** The terminal's own settings, for programs that a person uses. */
 function terminalEnvironment(): Record<string, string> {
-  const term = environment("TERM");
+  const term = ownVariable("TERM");
   return { ...(term === undefined ? {} : { TERM: term }), PS1: "firn draft \\w # " };
 }
 

@@ -9,7 +9,8 @@ import {
   removeFile,
   writeText,
 } from "../../host/kernel/files.ts";
-import { own, randomHex } from "../../host/kernel/owner.ts";
+import { randomHex } from "../../host/kernel/environment.ts";
+import { own } from "../../host/kernel/stat.ts";
 import { run } from "../../host/kernel/run.ts";
 import { shadowPassword } from "../../model/machine/identity.ts";
 import type { MachineConfig } from "../../model/machine/machine.ts";

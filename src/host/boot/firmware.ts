@@ -3,7 +3,7 @@ import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
 import { isDirectory, readText } from "../kernel/files.ts";
 import { tryRun, type Finished } from "../kernel/run.ts";
-import { isSysError } from "../kernel/sys.ts";
+import { isSysError } from "../kernel/failure.ts";
 
 const EFIVARS = "/sys/firmware/efi/efivars";
 

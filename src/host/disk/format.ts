@@ -3,15 +3,17 @@ import { standsAt, uuidAt } from "../../model/text/bytes.ts";
 import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/layout.ts";
 import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
-import { sizeOf } from "./map.ts";
+import { claim, mediumBytes } from "../kernel/devices.ts";
+import { randomBytes, randomHex } from "../kernel/environment.ts";
+import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
-import { randomHex } from "../kernel/owner.ts";
+
 import { run } from "../kernel/run.ts";
-import { O, S, isSysError, sys } from "../kernel/sys.ts";
+import { stat, typeOf } from "../kernel/stat.ts";
 
 /** Random GUIDs for a disk and its partitions. */
 export function newGuids(): DiskGuids {
-  const guid = (): string => guidFrom(new Uint8Array(sys.random(16)));
+  const guid = (): string => guidFrom(randomBytes(16));
   return { disk: guid(), EFI: guid(), ROOT: guid(), SWAP: guid() };
 }
 
@@ -19,32 +21,32 @@ export function newGuids(): DiskGuids {
  * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at the end),
  * boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
  */
-function wipe(path: string, flags: number = O.RDWR, begins: () => void = () => {}): void {
-  const bytes = sizeOf(path);
-  using fd = Fd.open(path, flags);
+function wipe(path: string, open: (path: string) => Fd = (each) => Fd.changing(each), begins = (): void => {}): void {
+  const bytes = mediumBytes(path);
+  using fd = open(path);
   begins();
   const length = Math.min(bytes, MiB);
   const zeros = new ArrayBuffer(length);
-  sys.write(fd.number, zeros, 0);
-  sys.write(fd.number, zeros, bytes - length);
-  sys.fsync(fd.number);
+  fd.write(zeros, 0);
+  fd.write(zeros, bytes - length);
+  fd.flush();
 }
 
 /** Zeroes the first mebibyte of a partition to be: boot sectors and superblocks. */
 function zero(path: string, startByte: number): void {
-  using fd = Fd.open(path, O.RDWR);
-  sys.write(fd.number, new ArrayBuffer(MiB), startByte);
+  using fd = Fd.changing(path);
+  fd.write(new ArrayBuffer(MiB), startByte);
 }
 
 /**
- * Wipes a whole disk or image. O_EXCL makes the kernel refuse a disk of which anything is mounted or otherwise held, in whatever
- * namespace: since it was looked at minutes may have passed. Throws E_DISK_BUSY before anything is written.
+ * Wipes a whole disk or image; a disk as its only user, since minutes may have passed since it was looked at. Throws E_DISK_BUSY
+ * before anything is written.
  */
 function wipeUnused(path: string, begins: () => void): void {
-  const stat = sys.stat(path, true);
-  const isDisk = stat !== null && (stat.mode & S.IFMT) === S.IFBLK;
+  const found = stat(path);
+  const isDisk = found !== undefined && typeOf(found) === "block device";
   try {
-    wipe(path, isDisk ? O.RDWR | O.EXCL : O.RDWR, begins);
+    wipe(path, isDisk ? claim : undefined, begins);
   } catch (error) {
     if (!isSysError(error, "EBUSY") || error.call !== "open") throw error;
     throw new FirnError("E_DISK_BUSY", `${path} is in use now.`, "Let go of it, or choose another disk.");
@@ -61,8 +63,8 @@ export function writePartitionTable(path: string, layout: DiskLayout, begins: ()
   // What an older installation left at the same places must not look like this one's, however early it stops.
   for (const { startByte } of layout.partitions) zero(path, startByte);
   run(sgdiskArguments(layout, path));
-  using fd = Fd.open(path, O.RDWR);
-  sys.fsync(fd.number);
+  using fd = Fd.changing(path);
+  fd.flush();
 }
 
 /** Makes the EFI system partition's FAT32. Gives its UUID as fstab and blkid spell it, `1A2B-3C4D`. */

@@ -1,7 +1,8 @@
 import { refuse, type Refusal } from "../../model/problem.ts";
 import { roundedUpSize } from "../../model/text/size.ts";
-import { Fd, exists, isDirectory } from "../kernel/files.ts";
-import { O, isSysError, sys } from "../kernel/sys.ts";
+import { isSysError } from "../kernel/failure.ts";
+import { Fd, exists, isDirectory, removeFile } from "../kernel/files.ts";
+import { filesystemSpace } from "../kernel/stat.ts";
 
 /**
  * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes` is what will be
@@ -13,8 +14,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
     return refuse("E_FILE", `${folder}: no such directory. Nothing was changed.`, `Make it first: mkdir -p ${folder}.`);
   }
   if (exists(path)) return imageExists(path);
-  const space = sys.statfs(folder);
-  const free = space.available * space.blockSize;
+  const { free } = filesystemSpace(folder);
   if (free < neededBytes) {
     return refuse(
       "E_IMAGE_SPACE",
@@ -23,11 +23,11 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
     );
   }
   try {
-    using fd = Fd.open(path, O.RDWR | O.CREAT | O.EXCL, 0o600);
+    using fd = Fd.making(path, 0o600);
     try {
-      sys.truncate(fd.number, bytes);
+      fd.truncate(bytes);
     } catch (error) {
-      sys.unlink(path);
+      removeFile(path);
       throw error;
     }
   } catch (error) {
@@ -47,8 +47,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
 /** Whether the filesystem that holds the image has no room left: then whatever failed in the image failed for that. */
 export function filledUp(path: string): Refusal | undefined {
   const folder = folderOf(path);
-  const space = sys.statfs(folder);
-  if (space.available * space.blockSize >= 2 ** 20) return undefined;
+  if (filesystemSpace(folder).free >= 2 ** 20) return undefined;
   return refuse(
     "E_IMAGE_SPACE",
     `The filesystem of ${folder} filled up while the image was written.`,
@@ -68,5 +67,5 @@ export function imageExists(path: string): Refusal {
 
 /** Removes an image that did not become one. */
 export function removeImage(path: string): void {
-  if (exists(path)) sys.unlink(path);
+  if (exists(path)) removeFile(path);
 }

@@ -7,8 +7,10 @@ import {
   type Signature,
 } from "../../model/disk/signature.ts";
 import { findPartitions } from "./map.ts";
+import { isClaimed } from "../kernel/devices.ts";
+import { isSysError } from "../kernel/failure.ts";
 import { Fd, names, readText, readTextIfAny } from "../kernel/files.ts";
-import { O, S, isSysError, sys, type FileStat } from "../kernel/sys.ts";
+import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import {
   attribute,
   deviceNumber,
@@ -22,11 +24,11 @@ import {
 /** Names in /sys/block that are no disk to install on. */
 const NOT_A_DISK = /^(loop|ram|zram|dm-|md|sr|fd|nbd)/;
 
-function describeType(stat: FileStat): string {
-  switch (stat.mode & S.IFMT) {
-    case S.IFDIR:
+function describeType(found: FileStat): string {
+  switch (typeOf(found)) {
+    case "directory":
       return "a directory";
-    case S.IFREG:
+    case "file":
       return "a regular file";
     default:
       return "no block device";
@@ -38,20 +40,20 @@ function describeType(stat: FileStat): string {
  * Throws SysError when the disk cannot be read (EACCES, EIO).
  */
 export function inspectDisk(path: string): DiskState {
-  const stat = sys.stat(path, true);
-  if (stat === null) {
+  const found = stat(path);
+  if (found === undefined) {
     const disks = names("/sys/block").filter((name) => !NOT_A_DISK.test(name));
     return { kind: "missing", path, disks: disks.map(devicePath) };
   }
-  if ((stat.mode & S.IFMT) !== S.IFBLK) return { kind: "other", path, what: describeType(stat) };
-  const device = kernelDevice(stat.rdev);
+  if (typeOf(found) !== "block device") return { kind: "other", path, what: describeType(found) };
+  const device = kernelDevice(found.rdev);
   if (device === undefined) return { kind: "other", path, what: "a device that the kernel does not show in /sys" };
   if (device.disk !== undefined) return { kind: "partition", path, disk: devicePath(device.disk) };
   try {
     return inspectWhole(device.name, device.folder);
   } catch (error) {
-    // ENOMEDIUM (123) and ENXIO: a card reader without a card, a loop device without a file.
-    if (isSysError(error, "E123", "ENXIO")) return { kind: "other", path, what: "a drive without a medium" };
+    // A card reader without a card, a loop device without a file.
+    if (isSysError(error, "ENOMEDIUM", "ENXIO")) return { kind: "other", path, what: "a drive without a medium" };
     throw error;
   }
 }
@@ -77,8 +79,8 @@ function inspectWhole(name: string, folder: string): DiskState {
 /** What the disk holds. One that is in use is refused anyway: that it cannot be read as well (EPERM in a container) is no news. */
 function heldBy(path: string, name: string, bytes: number, inUse: boolean): Pick<Disk, "partitions" | "content"> {
   try {
-    using fd = Fd.open(path, O.RDONLY);
-    return { partitions: partitionsOf(path, name, fd.number, bytes), content: contentAt(fd.number, 0, bytes) };
+    using fd = Fd.reading(path);
+    return { partitions: partitionsOf(path, name, fd, bytes), content: contentAt(fd, 0, bytes) };
   } catch (error) {
     if (inUse && isSysError(error)) return { partitions: [], content: undefined };
     throw error;
@@ -95,15 +97,15 @@ function modelOf(folder: string): string {
   return [vendor.startsWith("0x") ? "" : vendor, model].filter((word) => word !== "").join(" ");
 }
 
-function contentAt(fd: number, startByte: number, bytes: number): Signature | undefined {
+function contentAt(fd: Fd, startByte: number, bytes: number): Signature | undefined {
   const tailBytes = Math.min(bytes, SIGNATURE_TAIL_BYTES);
-  const head = new Uint8Array(sys.read(fd, Math.min(bytes, SIGNATURE_HEAD_BYTES), startByte));
-  const tail = new Uint8Array(sys.read(fd, tailBytes, startByte + bytes - tailBytes));
+  const head = fd.read(Math.min(bytes, SIGNATURE_HEAD_BYTES), startByte);
+  const tail = fd.read(tailBytes, startByte + bytes - tailBytes);
   return identifySignature(head, tail, bytes);
 }
 
 /** What the table says, and what the kernel shows beside it (logical partitions of an MBR, tables of other kinds). */
-function partitionsOf(path: string, name: string, fd: number, diskBytes: number): PartitionFound[] {
+function partitionsOf(path: string, name: string, fd: Fd, diskBytes: number): PartitionFound[] {
   const shown = kernelPartitions(name);
   const table = findPartitions(path);
   const rest = shown
@@ -158,8 +160,8 @@ function usersOf(path: string, name: string): DiskUser[] {
   ];
   const byNumber = (rdev: number): Layer | undefined => layers.find(({ number }) => number === deviceNumber(rdev));
   const nodeLayer = (node: string): Layer | undefined => {
-    const stat = node.startsWith("/") ? sys.stat(node, true) : null;
-    return stat !== null && (stat.mode & S.IFMT) === S.IFBLK ? byNumber(stat.rdev) : undefined;
+    const found = node.startsWith("/") ? stat(node) : undefined;
+    return found !== undefined && typeOf(found) === "block device" ? byNumber(found.rdev) : undefined;
   };
 
   const mounts = parseMountinfo(readText("/proc/self/mountinfo"));
@@ -192,17 +194,6 @@ function btrfsMembers(): string[][] {
 }
 
 function nodeIs(node: string, name: string): boolean {
-  const stat = node.startsWith("/") ? sys.stat(node, true) : null;
-  return stat !== null && kernelDevice(stat.rdev)?.name === name;
-}
-
-/** O_EXCL on a block device fails while anything, in any namespace, holds it or one of its partitions. */
-function isClaimed(path: string): boolean {
-  try {
-    using _ = Fd.open(path, O.RDONLY | O.EXCL);
-    return false;
-  } catch (error) {
-    if (isSysError(error, "EBUSY")) return true;
-    throw error;
-  }
+  const found = node.startsWith("/") ? stat(node) : undefined;
+  return found !== undefined && kernelDevice(found.rdev)?.name === name;
 }

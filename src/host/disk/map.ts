@@ -2,10 +2,13 @@ import type { DiskLayout } from "../../model/disk/layout.ts";
 import { findGpt, GPT_HEAD_BYTES, parseGpt } from "../../model/disk/gpt.ts";
 import { FirnError } from "../../model/problem.ts";
 import { parseMbr } from "../../model/disk/signature.ts";
+import { attachLoop, mediumBytes, sectorSize } from "../kernel/devices.ts";
+import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
+import { pause } from "../kernel/run.ts";
+import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import { attribute, devicePath, kernelDevice, kernelPartitions, loopDevice, loopDevices } from "./sysfs.ts";
 import type { LoopDevice } from "./sysfs.ts";
-import { O, S, isSysError, sys, type FileStat } from "../kernel/sys.ts";
 
 /** A partition of a disk or an image, read from its table. */
 export interface TablePartition {
@@ -18,19 +21,12 @@ export interface TablePartition {
   bytes: number;
 }
 
-const isBlock = (stat: FileStat): boolean => (stat.mode & S.IFMT) === S.IFBLK;
+const isBlock = (found: FileStat): boolean => typeOf(found) === "block device";
 
 function statOf(target: string): FileStat {
-  const stat = sys.stat(target, true);
-  if (stat === null) throw new FirnError("E_DISK_MISSING", `${target}: no such disk or image.`);
-  return stat;
-}
-
-/** Bytes of a disk or an image file. */
-export function sizeOf(target: string): number {
-  using fd = Fd.open(target, O.RDONLY);
-  const stat = sys.fstat(fd.number);
-  return isBlock(stat) ? sys.deviceSize(fd.number) : stat.size;
+  const found = stat(target);
+  if (found === undefined) throw new FirnError("E_DISK_MISSING", `${target}: no such disk or image.`);
+  return found;
 }
 
 /**
@@ -39,11 +35,7 @@ export function sizeOf(target: string): number {
  */
 export function findPartitions(target: string): TablePartition[] {
   const head = readBytes(target, 0, GPT_HEAD_BYTES);
-  let sectorBytes: number | undefined;
-  if (isBlock(statOf(target))) {
-    using fd = Fd.open(target, O.RDONLY);
-    sectorBytes = sys.sectorSize(fd.number);
-  }
+  const sectorBytes = isBlock(statOf(target)) ? sectorSize(target) : undefined;
   const known = sectorBytes === undefined ? undefined : parseGpt(head, sectorBytes);
   // A disk image written to a disk with other sectors is unusual, but can be read.
   const gpt = known?.kind === "gpt" ? known : findGpt(head);
@@ -58,18 +50,18 @@ export class MappedPartition implements Disposable {
   private released = false;
   constructor(
     readonly device: string,
-    private readonly fd: number,
+    private readonly fd: Fd,
   ) {}
 
   /** Everything written through `device` is on the medium, or this throws. */
   flush(): void {
-    sys.fsync(this.fd);
+    this.fd.flush();
   }
 
   [Symbol.dispose](): void {
     if (this.released) return;
     this.released = true;
-    sys.close(this.fd);
+    this.fd[Symbol.dispose]();
   }
 }
 
@@ -78,19 +70,19 @@ function partitionNode(disk: string, startByte: number, bytes: number): string |
   const found = kernelPartitions(disk).find((part) => part.startByte === startByte && part.bytes === bytes);
   if (found === undefined) return undefined;
   const path = devicePath(found.name);
-  return sys.stat(path, true) === null ? undefined : path;
+  return stat(path) === undefined ? undefined : path;
 }
 
-/** True when a loop device's backing file is the file or device that `stat` is of. */
-function backedBy(loop: LoopDevice, stat: FileStat): boolean {
-  const backing = sys.stat(loop.backingFile, true);
-  if (backing === null) return false;
-  if (isBlock(stat)) return isBlock(backing) && backing.rdev === stat.rdev;
-  return backing.dev === stat.dev && backing.ino === stat.ino;
+/** True when a loop device's backing file is the file or device `medium`. */
+function backedBy(loop: LoopDevice, medium: FileStat): boolean {
+  const backing = stat(loop.backingFile);
+  if (backing === undefined) return false;
+  if (isBlock(medium)) return isBlock(backing) && backing.rdev === medium.rdev;
+  return backing.dev === medium.dev && backing.ino === medium.ino;
 }
 
 function openNode(device: string, readonly: boolean): MappedPartition {
-  return new MappedPartition(device, sys.open(device, readonly ? O.RDONLY : O.RDWR, 0));
+  return new MappedPartition(device, readonly ? Fd.reading(device) : Fd.changing(device));
 }
 
 /** Milliseconds. A reader of firn's is gone after a few. */
@@ -98,11 +90,11 @@ const READERS_TIMEOUT = 5000;
 const READERS_PAUSE = 20;
 
 /** Lets those who read the same bytes through a read-only loop device finish. */
-function waitForReaders(stat: FileStat, startByte: number): void {
+function waitForReaders(medium: FileStat, startByte: number): void {
   for (let waited = 0; waited < READERS_TIMEOUT; waited += READERS_PAUSE) {
-    const reading = loopDevices().some((loop) => loop.readonly && loop.offset === startByte && backedBy(loop, stat));
+    const reading = loopDevices().some((loop) => loop.readonly && loop.offset === startByte && backedBy(loop, medium));
     if (!reading) return;
-    sys.poll([], READERS_PAUSE);
+    pause(READERS_PAUSE);
   }
 }
 
@@ -111,21 +103,21 @@ function waitForReaders(stat: FileStat, startByte: number): void {
  * of one filesystem, which destroys it.
  */
 function existingLoop(
-  stat: FileStat,
+  medium: FileStat,
   startByte: number,
   bytes: number,
   readonly: boolean,
 ): MappedPartition | undefined {
-  if (!readonly) waitForReaders(stat, startByte);
-  const end = isBlock(stat) ? undefined : stat.size;
+  if (!readonly) waitForReaders(medium, startByte);
+  const end = isBlock(medium) ? undefined : medium.size;
   for (const loop of loopDevices()) {
-    if (!backedBy(loop, stat)) continue;
+    if (!backedBy(loop, medium)) continue;
     if (loop.offset === 0) {
       const node = partitionNode(loop.name, startByte, bytes);
       if (node !== undefined) return openNode(node, readonly);
     }
     if (loop.offset !== startByte) continue;
-    const reaches = loop.sizeLimit === 0 ? (end ?? sizeOf(loop.backingFile)) - loop.offset : loop.sizeLimit;
+    const reaches = loop.sizeLimit === 0 ? (end ?? mediumBytes(loop.backingFile)) - loop.offset : loop.sizeLimit;
     const device = devicePath(loop.name);
     // The whole of a file with partitions starts where nothing else does; only a filesystem's own start is shared.
     if (reaches !== bytes) {
@@ -151,7 +143,7 @@ function existingLoop(
     }
     // It may have detached itself, or been taken for something else, before it was opened.
     const now = loopDevice(loop.name);
-    if (now !== undefined && now.offset === startByte && backedBy(now, stat)) return mapped;
+    if (now !== undefined && now.offset === startByte && backedBy(now, medium)) return mapped;
     mapped[Symbol.dispose]();
   }
   return undefined;
@@ -160,7 +152,7 @@ function existingLoop(
 /** Throws E_LOOP where no loop device can be had, before anything is made that needs one. `what` is for the message. */
 export function requireLoopDevice(what: string): void {
   const program = "/proc/self/exe";
-  newLoop(program, 0, sizeOf(program), true, what)[Symbol.dispose]();
+  newLoop(program, 0, mediumBytes(program), true, what)[Symbol.dispose]();
 }
 
 function newLoop(
@@ -170,9 +162,9 @@ function newLoop(
   readonly: boolean,
   what: string = target,
 ): MappedPartition {
-  using backing = Fd.open(target, readonly ? O.RDONLY : O.RDWR);
+  using backing = readonly ? Fd.reading(target) : Fd.changing(target);
   try {
-    const [fd, device] = sys.loopAttach(backing.number, startByte, bytes, readonly);
+    const { device, fd } = attachLoop(backing, startByte, bytes, readonly);
     return new MappedPartition(device, fd);
   } catch (error) {
     if (!isSysError(error)) throw error;
@@ -194,13 +186,13 @@ export function mapPartition(
   bytes: number,
   { readonly }: { readonly: boolean },
 ): MappedPartition {
-  const stat = statOf(target);
-  if (isBlock(stat)) {
-    const name = kernelDevice(stat.rdev)?.name;
+  const medium = statOf(target);
+  if (isBlock(medium)) {
+    const name = kernelDevice(medium.rdev)?.name;
     const node = name === undefined ? undefined : partitionNode(name, startByte, bytes);
     if (node !== undefined) return openNode(node, readonly);
   }
-  return existingLoop(stat, startByte, bytes, readonly) ?? newLoop(target, startByte, bytes, readonly);
+  return existingLoop(medium, startByte, bytes, readonly) ?? newLoop(target, startByte, bytes, readonly);
 }
 
 /** Milliseconds. udev and mdev make a node well within this; a kernel that scans no partitions never does. */
@@ -219,7 +211,7 @@ export function waitForPartitions(disk: string, layout: DiskLayout): boolean {
   for (let waited = 0; waited <= PARTITIONS_TIMEOUT; waited += PARTITIONS_PAUSE) {
     const there = layout.partitions.every((part) => partitionNode(name, part.startByte, part.bytes) !== undefined);
     if (there) return true;
-    sys.poll([], PARTITIONS_PAUSE);
+    pause(PARTITIONS_PAUSE);
   }
   return false;
 }

@@ -1,5 +1,5 @@
-import { names, readTextIfAny } from "../kernel/files.ts";
-import { isSysError, sys } from "../kernel/sys.ts";
+import { isSysError } from "../kernel/failure.ts";
+import { names, readLink, readTextIfAny } from "../kernel/files.ts";
 
 /** "8:1" from a device number, as linux/kdev_t.h packs it for user space. */
 export function deviceNumber(rdev: number): string {
@@ -19,7 +19,7 @@ export interface KernelDevice {
 export function kernelDevice(rdev: number): KernelDevice | undefined {
   let target: string;
   try {
-    target = sys.readlink(`/sys/dev/block/${deviceNumber(rdev)}`);
+    target = readLink(`/sys/dev/block/${deviceNumber(rdev)}`);
   } catch (error) {
     if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
     throw error;

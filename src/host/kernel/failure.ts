@@ -1,5 +1,21 @@
 import { FirnError, settled, type Effect, type Problem } from "../../model/problem.ts";
-import { SysError } from "./sys.ts";
+
+/** A system call said no. The name of the errno is in `code`: "ENOENT", "EROFS", … */
+export class SysError extends Error {
+  constructor(
+    readonly code: string,
+    readonly call: string,
+    readonly path: string | null,
+    readonly reason: string,
+  ) {
+    super(`${call}${path === null ? "" : ` ${path}`}: ${reason}`);
+  }
+}
+
+/** True when `error` is a SysError with one of these codes. */
+export function isSysError(error: unknown, ...codes: string[]): error is SysError {
+  return error instanceof SysError && (codes.length === 0 || codes.includes(error.code));
+}
 
 /** The error that came first, when releasing something failed because of it: what a user needs to know. */
 function firstCause(error: unknown): unknown {

@@ -1,6 +1,8 @@
 import { FirnError } from "../../model/problem.ts";
 import { mintId } from "../../model/volume/ids.ts";
-import { O, RENAME_NOREPLACE, S, isSysError, sys, type FileStat } from "./sys.ts";
+import { isSysError } from "./failure.ts";
+import { typeOf } from "./stat.ts";
+import { O, RENAME_NOREPLACE, sys, type FileStat } from "./sys.ts";
 
 /** An open file descriptor, closed when its scope ends. */
 export class Fd implements Disposable {
@@ -14,8 +16,45 @@ export class Fd implements Disposable {
     return new Fd(sys.open(path, O.RDONLY | O.DIRECTORY, 0));
   }
 
+  static reading(path: string): Fd {
+    return new Fd(sys.open(path, O.RDONLY, 0));
+  }
+
+  /** For reading and writing what is there. */
+  static changing(path: string): Fd {
+    return new Fd(sys.open(path, O.RDWR, 0));
+  }
+
+  /** A new file. Throws EEXIST. */
+  static making(path: string, mode: number): Fd {
+    return new Fd(sys.open(path, O.RDWR | O.CREAT | O.EXCL, mode));
+  }
+
   static adopt(number: number): Fd {
     return new Fd(number);
+  }
+
+  stat(): FileStat {
+    return sys.fstat(this.number);
+  }
+
+  /** At most `length` bytes, from `offset` or from where it stands; none at the end. */
+  read(length: number, offset?: number): Uint8Array {
+    return new Uint8Array(sys.read(this.number, length, offset));
+  }
+
+  /** All of it, or it throws. */
+  write(data: string | ArrayBuffer, offset?: number): void {
+    sys.write(this.number, data, offset);
+  }
+
+  truncate(length: number): void {
+    sys.truncate(this.number, length);
+  }
+
+  /** What was written through it, and through the node of a block device, is on the medium, or this throws. */
+  flush(): void {
+    sys.fsync(this.number);
   }
 
   [Symbol.dispose](): void {
@@ -27,8 +66,8 @@ const CHUNK = 1 << 20;
 
 /** The bytes of a file from `offset`, at most `length` of them. */
 export function readBytes(path: string, offset: number, length: number): Uint8Array {
-  using fd = Fd.open(path, O.RDONLY);
-  return new Uint8Array(sys.read(fd.number, length, offset));
+  using fd = Fd.reading(path);
+  return fd.read(length, offset);
 }
 
 /** The text of a whole file. Throws SysError. Files of /proc report a size of 0, so it reads to the end. */
@@ -86,20 +125,17 @@ export function exists(path: string): boolean {
 
 export function isDirectory(path: string): boolean {
   const stat = sys.stat(path, true);
-  return stat !== null && isDirectoryMode(stat);
+  return stat !== null && typeOf(stat) === "directory";
 }
 
 export function isFile(path: string): boolean {
   const stat = sys.stat(path, true);
-  return stat !== null && (stat.mode & S.IFMT) === S.IFREG;
+  return stat !== null && typeOf(stat) === "file";
 }
 
-export function isDirectoryMode(stat: FileStat): boolean {
-  return (stat.mode & S.IFMT) === S.IFDIR;
-}
-
-export function isSymlinkMode(stat: FileStat): boolean {
-  return (stat.mode & S.IFMT) === S.IFLNK;
+/** The names in a directory, as they come. Throws where there is none. */
+export function entries(path: string): string[] {
+  return sys.readdir(path);
 }
 
 /** The names in a directory, sorted; empty where there is no such directory. */
@@ -131,7 +167,7 @@ export function removeTree(path: string): void {
 }
 
 function removeWithin(path: string, stat: FileStat, device: number): void {
-  if (!isDirectoryMode(stat)) return sys.unlink(path);
+  if (typeOf(stat) !== "directory") return sys.unlink(path);
   // Directories only: overlayfs gives files the device of the layer that they lie on.
   if (stat.dev !== device)
     throw new FirnError("E_FILE", `${path} is a filesystem or subvolume of its own. It was not deleted.`);
@@ -165,7 +201,7 @@ export function insideRoot(root: string, path: string): string {
     }
     const here = `${root}/${[...at, part].join("/")}`;
     const stat = sys.stat(here, false);
-    if (stat === null || !isSymlinkMode(stat)) {
+    if (stat === null || typeOf(stat) !== "symlink") {
       at = [...at, part];
       continue;
     }
@@ -197,6 +233,23 @@ export function removeFile(path: string): void {
 
 export function removeDirectory(path: string): void {
   sys.rmdir(path);
+}
+
+/** What a symlink says, as it stands there. */
+export function readLink(path: string): string {
+  return sys.readlink(path);
+}
+
+/** Whether two regular files, which are no symlinks, hold the same bytes. */
+export function sameContent(a: string, b: string): boolean {
+  using first = Fd.open(a, O.RDONLY | O.NOFOLLOW);
+  using second = Fd.open(b, O.RDONLY | O.NOFOLLOW);
+  return sys.equal(first.number, second.number);
+}
+
+/** Bytes as text, as UTF-8. */
+export function decode(bytes: Uint8Array): string {
+  return sys.decode(bytes.slice().buffer);
 }
 
 export function symlink(target: string, path: string): void {

@@ -1,4 +1,5 @@
-import { CLONE_NEWNS, CLONE_NEWPID, MS, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, isSysError, sys } from "./sys.ts";
+import { isSysError } from "./failure.ts";
+import { CLONE_NEWNS, CLONE_NEWPID, MS, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, sys } from "./sys.ts";
 import { FirnError } from "../../model/problem.ts";
 
 /** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */

@@ -1,8 +1,9 @@
 import { FirnError } from "../../model/problem.ts";
 import { Fd, readTextIfAny } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
-import { checkInterrupt } from "./run.ts";
-import { LOCK_EX, LOCK_NB, O, S, sys } from "./sys.ts";
+import { checkInterrupt, pause } from "./run.ts";
+import { typeOf } from "./stat.ts";
+import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
 
 /** Milliseconds between two looks at a lock that somebody else holds. */
 const POLL = 200;
@@ -28,7 +29,7 @@ export function lockVolume(volume: string, command: string, wait: boolean, say: 
     }
     if (!told) say(`Waiting for ${holderOf(path)}.`);
     told = true;
-    sys.poll([], POLL);
+    pause(POLL);
     checkInterrupt();
   }
   sys.truncate(fd.number, 0);
@@ -47,7 +48,7 @@ function holderOf(path: string): string {
     const text = readTextIfAny(path)?.trim() ?? "";
     const pid = /\(process (\d+)\)$/.exec(text)?.[1];
     if (pid !== undefined && sys.stat(`/proc/${pid}`, true) !== null) return text;
-    sys.poll([], ATTACH_POLL);
+    pause(ATTACH_POLL);
   }
   return "another firn";
 }
@@ -55,7 +56,7 @@ function holderOf(path: string): string {
 /** A name for an image file that is the same for all its names; undefined for what is no regular file. */
 export function imageIdentity(path: string): string | undefined {
   const stat = sys.stat(path, true);
-  return stat !== null && (stat.mode & S.IFMT) === S.IFREG ? `${stat.dev}-${stat.ino}` : undefined;
+  return stat !== null && typeOf(stat) === "file" ? `${stat.dev}-${stat.ino}` : undefined;
 }
 
 /**
@@ -69,7 +70,7 @@ export function lockAttaching(target: string): Disposable | undefined {
   const name = imageIdentity(target) ?? `${stat.rdev}`;
   const fd = Fd.open(`${RUN}/attach.${name}`, O.RDWR | O.CREAT, 0o600);
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
-    sys.poll([], ATTACH_POLL);
+    pause(ATTACH_POLL);
     checkInterrupt();
   }
   return fd;

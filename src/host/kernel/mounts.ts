@@ -22,6 +22,11 @@ export class Mount implements Disposable {
     return new Mount(path);
   }
 
+  /** A filesystem on a disk. It notes no times of access: looking would be writing. */
+  static disk(device: string, path: string, type: string, access: "read" | "write", data: string): Mount {
+    return Mount.make(device, path, type, access === "read" ? MS.RDONLY | MS.NOATIME : MS.NOATIME, data);
+  }
+
   static bind(source: string, path: string, readonly = false): Mount {
     const mount = Mount.make(source, path, "", MS.BIND | MS.REC);
     if (readonly) sys.mount("none", path, "", MS.BIND | MS.REMOUNT | MS.RDONLY, "");
@@ -40,6 +45,11 @@ export class Mount implements Disposable {
     this.released = true;
     sys.umount(this.path, MNT_DETACH);
   }
+}
+
+/** Changes options of a mounted filesystem: `compress=zstd`. */
+export function remount(path: string, options: string): void {
+  sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME, options);
 }
 
 /** Several mounts, released in reverse order. */

@@ -1,6 +1,7 @@
 import { FirnError } from "../../model/problem.ts";
 import { packageOf } from "../../model/kernel/programs.ts";
-import { O, SIGINT, SIGKILL, SIGTERM, isSysError, sys } from "./sys.ts";
+import { isSysError } from "./failure.ts";
+import { O, SIGINT, SIGKILL, SIGTERM, sys } from "./sys.ts";
 
 /** How a program is run. All paths in `argv` are seen from inside `chroot`. */
 export interface RunOptions {
@@ -43,6 +44,11 @@ export function checkInterrupt(): void {
   if (signal === 0) return;
   const name = signal === SIGINT ? "^C" : signal === SIGTERM ? "SIGTERM" : "a hang-up";
   throw new FirnError("E_INTERRUPTED", `Stopped by ${name}. What boots was not touched.`);
+}
+
+/** Waits. A signal that firn catches ends it early. */
+export function pause(milliseconds: number): void {
+  sys.poll([], milliseconds);
 }
 
 /**
@@ -128,7 +134,7 @@ function feed(fd: number, text: string): void {
   try {
     sys.write(fd, text);
   } catch (error) {
-    if (!isSysError(error, "EPIPE", "E32")) throw error;
+    if (!isSysError(error, "EPIPE")) throw error;
   } finally {
     sys.close(fd);
   }

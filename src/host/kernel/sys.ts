@@ -1,5 +1,7 @@
 /** The narrow port under everything that touches the machine. The only file that knows the engine. */
 
+import { SysError } from "./failure.ts";
+
 /** Bytes as the native layer hands them over. */
 export type Bytes = ArrayBuffer;
 
@@ -34,10 +36,14 @@ export interface SubvolumeInfo {
   parentUuid: string;
 }
 
+type OpenFlag = "RDONLY" | "WRONLY" | "RDWR" | "CREAT" | "EXCL" | "TRUNC" | "DIRECTORY" | "NOFOLLOW";
+
 interface Native {
   args: string[];
+  /** Flags of open(2), whose values differ between architectures. */
+  readonly O: Readonly<Record<OpenFlag, number>>;
   /** What a failed call throws. Not there in Node, where only code that calls nothing runs. */
-  setErrorMaker?(make: (errno: number, call: string, path: string | null, reason: string) => Error): void;
+  setErrorMaker?(make: (code: string, call: string, path: string | null, reason: string) => Error): void;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): void;
   read(fd: number, max: number, offset?: number): Bytes;
@@ -64,11 +70,9 @@ interface Native {
   truncate(fd: number, length: number): void;
   fsync(fd: number): void;
   syncfs(fd: number): void;
-  umask(mask: number): number;
   flock(fd: number, operation: number): boolean;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;
-  encode(text: string): Bytes;
   catchSignal(number: number): void;
   ignoreSignal(number: number): void;
   pendingSignal(): number;
@@ -88,7 +92,6 @@ interface Native {
   getpid(): number;
   geteuid(): number;
   isatty(fd: number): boolean;
-  columns(fd: number): number;
   getenv(name: string): string | null;
   random(count: number): Bytes;
   uname(): { release: string; machine: string; hostname: string };
@@ -99,11 +102,7 @@ interface Native {
   subvolumeCreate(directory: number, name: string): void;
   subvolumeSnapshot(source: number, directory: number, name: string, readonly: boolean): void;
   subvolumeDelete(directory: number, name: string): void;
-  subvolumeReadonly(fd: number): boolean;
   subvolumeSetReadonly(fd: number, readonly: boolean): void;
-  treeId(fd: number): number;
-  defaultSubvolume(fd: number): number;
-  setDefaultSubvolume(fd: number, id: number): void;
   extents(
     fd: number,
     inode: number,
@@ -120,67 +119,13 @@ interface Native {
   flushBuffers(fd: number): void;
 }
 
-/** A system call said no. `name` of the errno in `code`: "ENOENT", "EROFS", … */
-export class SysError extends Error {
-  constructor(
-    readonly code: string,
-    readonly call: string,
-    readonly path: string | null,
-    readonly reason: string,
-  ) {
-    super(`${call}${path === null ? "" : ` ${path}`}: ${reason}`);
-  }
-}
-
-/** Linux's errno numbers, from asm-generic/errno-base.h and errno.h, as far as firn asks for them. */
-const errnoNames: Record<number, string> = {
-  1: "EPERM",
-  2: "ENOENT",
-  4: "EINTR",
-  5: "EIO",
-  6: "ENXIO",
-  12: "ENOMEM",
-  13: "EACCES",
-  16: "EBUSY",
-  17: "EEXIST",
-  18: "EXDEV",
-  19: "ENODEV",
-  20: "ENOTDIR",
-  21: "EISDIR",
-  22: "EINVAL",
-  25: "ENOTTY",
-  27: "EFBIG",
-  28: "ENOSPC",
-  30: "EROFS",
-  36: "ENAMETOOLONG",
-  39: "ENOTEMPTY",
-  40: "ELOOP",
-  95: "EOPNOTSUPP",
-  122: "EDQUOT",
-};
-
 /** The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes. */
 export const sys: Native = (globalThis as unknown as { __firn: Native }).__firn;
 
-sys.setErrorMaker?.((errno, call, path, reason) => new SysError(errnoNames[errno] ?? `E${errno}`, call, path, reason));
+sys.setErrorMaker?.((code, call, path, reason) => new SysError(code, call, path, reason));
 
-/** True when `error` is a SysError with one of these codes. */
-export function isSysError(error: unknown, ...codes: string[]): error is SysError {
-  return error instanceof SysError && (codes.length === 0 || codes.includes(error.code));
-}
-
-/** open(2) flags, asm-generic/fcntl.h (x86_64). */
-export const O = {
-  RDONLY: 0,
-  WRONLY: 1,
-  RDWR: 2,
-  CREAT: 0o100,
-  EXCL: 0o200,
-  TRUNC: 0o1000,
-  APPEND: 0o2000,
-  DIRECTORY: 0o200000,
-  NOFOLLOW: 0o400000,
-} as const;
+/** open(2) flags. */
+export const O = sys.O;
 
 /** mount(2) flags, linux/mount.h. */
 export const MS = {

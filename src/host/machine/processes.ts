@@ -1,6 +1,6 @@
 import { mappedFiles, type RunningProcess } from "../../model/packages/impact.ts";
 import { names, readTextIfAny } from "../kernel/files.ts";
-import { isSysError } from "../kernel/sys.ts";
+import { isSysError } from "../kernel/failure.ts";
 
 /** A file of /proc, or "" when its process has ended meanwhile or hides it. */
 function procText(path: string): string {

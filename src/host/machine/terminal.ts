@@ -1,55 +1,40 @@
+import { exit, isTerminal as isTty, stderr, stdin, stdout } from "../kernel/environment.ts";
+import { isSysError } from "../kernel/failure.ts";
+import { decode, type Fd } from "../kernel/files.ts";
 import { checkInterrupt } from "../kernel/run.ts";
-import { isSysError, sys } from "../kernel/sys.ts";
-
-const STDIN = 0;
-const STDOUT = 1;
-const STDERR = 2;
 
 /** Writes to stdout. A reader that went away (`firn list | head`) ends the program as it ends any other. */
 export function print(text: string): void {
-  write(STDOUT, text);
+  write(stdout, text);
 }
 
 /** Writes to stderr. */
 export function say(text: string): void {
-  write(STDERR, text);
+  write(stderr, text);
 }
 
 /** 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
-function write(fd: number, text: string): void {
+function write(stream: Fd, text: string): void {
   try {
-    sys.write(fd, text);
+    stream.write(text);
   } catch (error) {
-    if (!isSysError(error, "E32")) throw error;
+    if (!isSysError(error, "EPIPE")) throw error;
     // Nobody reads the talk any more; the work goes on. An answer that nobody reads ends the program, its work being done.
-    if (fd === STDOUT) exit(BROKEN_PIPE);
+    if (stream === stdout) exit(BROKEN_PIPE);
   }
 }
 
-export function exit(code: number): never {
-  return sys.exit(code);
-}
-
-/** The words of the command line, the program's own name left out. */
-export function commandLine(): string[] {
-  return sys.args.slice(1);
-}
-
-export function environment(name: string): string | undefined {
-  return sys.getenv(name) ?? undefined;
-}
-
 export function isTerminal(): boolean {
-  return sys.isatty(STDIN);
+  return isTty(stdin);
 }
 
 /** One byte from the terminal, or none at its end. Throws E_INTERRUPTED on ^C. */
-function readLetter(): ArrayBuffer {
+function readLetter(): Uint8Array {
   for (;;) {
     try {
-      return sys.read(STDIN, 1);
+      return stdin.read(1);
     } catch (error) {
       if (!isSysError(error, "EINTR")) throw error;
       say("\n");
@@ -65,13 +50,8 @@ export function ask(question: string): string | undefined {
   for (;;) {
     const bytes = readLetter();
     if (bytes.byteLength === 0) return line === "" ? undefined : line;
-    const letter = sys.decode(bytes);
+    const letter = decode(bytes);
     if (letter === "\n") return line.trim();
     line += letter;
   }
-}
-
-/** The folder that relative paths on the command line start from. */
-export function workingDirectory(): string {
-  return sys.readlink("/proc/self/cwd");
 }

@@ -1,12 +1,23 @@
+import { isSysError } from "../kernel/failure.ts";
 import { Fd, isDirectory, names } from "../kernel/files.ts";
-import { isSysError, sys, type SubvolumeInfo } from "../kernel/sys.ts";
+import { lstat } from "../kernel/stat.ts";
+import {
+  changedInodes,
+  destroySubvolume,
+  infoOf,
+  inodePath,
+  makeSubvolume,
+  markReadonly,
+  syncFilesystem,
+  takeSnapshot,
+  type SubvolumeInfo,
+} from "../kernel/subvolumes.ts";
 
 /** Inode number of every subvolume's own directory (BTRFS_FIRST_FREE_OBJECTID). */
 const SUBVOLUME_INODE = 256;
 
 export function isSubvolume(path: string): boolean {
-  const stat = sys.stat(path, false);
-  return stat !== null && stat.ino === SUBVOLUME_INODE && isDirectory(path);
+  return lstat(path)?.ino === SUBVOLUME_INODE && isDirectory(path);
 }
 
 function split(path: string): [directory: string, name: string] {
@@ -17,14 +28,14 @@ function split(path: string): [directory: string, name: string] {
 export function createSubvolume(path: string): void {
   const [directory, name] = split(path);
   using parent = Fd.directory(directory);
-  sys.subvolumeCreate(parent.number, name);
+  makeSubvolume(parent, name);
 }
 
 export function snapshot(from: string, to: string): void {
   const [directory, name] = split(to);
   using source = Fd.directory(from);
   using parent = Fd.directory(directory);
-  sys.subvolumeSnapshot(source.number, parent.number, name, false);
+  takeSnapshot(source, parent, name);
 }
 
 /**
@@ -35,20 +46,19 @@ export function deleteSubvolume(path: string): void {
   const [directory, name] = split(path);
   using parent = Fd.directory(directory);
   try {
-    sys.subvolumeDelete(parent.number, name);
+    destroySubvolume(parent, name);
   } catch (error) {
     if (!isSysError(error, "ENOTEMPTY")) throw error;
     setReadonly(path, false);
     deleteNested(path);
-    sys.subvolumeDelete(parent.number, name);
+    destroySubvolume(parent, name);
   }
 }
 
 function deleteNested(path: string): void {
   for (const name of names(path)) {
     const inner = `${path}/${name}`;
-    const stat = sys.stat(inner, false);
-    if (stat === null || !isDirectory(inner)) continue;
+    if (lstat(inner) === undefined || !isDirectory(inner)) continue;
     if (isSubvolume(inner)) deleteSubvolume(inner);
     else deleteNested(inner);
   }
@@ -57,34 +67,24 @@ function deleteNested(path: string): void {
 /** Setting the flag commits the transaction by itself. */
 export function setReadonly(path: string, readonly: boolean): void {
   using fd = Fd.directory(path);
-  sys.subvolumeSetReadonly(fd.number, readonly);
+  markReadonly(fd, readonly);
 }
 
 /** Puts everything written to the filesystem at `path` on disk, super block included. An error means that it is not. */
 export function flush(path: string): void {
   using fd = Fd.directory(path);
-  sys.syncfs(fd.number);
+  syncFilesystem(fd);
 }
 
 export function subvolumeInfo(path: string): SubvolumeInfo {
   using fd = Fd.directory(path);
-  return sys.subvolumeInfo(fd.number);
+  return infoOf(fd);
 }
 
 /** Paths inside the subvolume, without a leading slash, that changed after `transaction`; its own directory is "". */
 export function changedPaths(path: string, transaction: number): string[] {
   using fd = Fd.directory(path);
-  return sys
-    .changedInodes(fd.number, transaction)
-    .flatMap((inode) => {
-      if (inode === SUBVOLUME_INODE) return [""];
-      try {
-        return [sys.inodePath(fd.number, inode)];
-      } catch (error) {
-        // An inode without a name: deleted while open.
-        if (isSysError(error, "ENOENT")) return [];
-        throw error;
-      }
-    })
+  return changedInodes(fd, transaction)
+    .flatMap((inode) => (inode === SUBVOLUME_INODE ? [""] : (inodePath(fd, inode) ?? [])))
     .sort();
 }

@@ -1,6 +1,6 @@
 import { changedPaths, subvolumeInfo } from "./btrfs.ts";
-import { Fd, isDirectoryMode, isSymlinkMode } from "../kernel/files.ts";
-import { O, S, sys, type FileStat } from "../kernel/sys.ts";
+import { entries, readLink, sameContent } from "../kernel/files.ts";
+import { lstat, typeOf, type FileStat } from "../kernel/stat.ts";
 
 export type PathChange = { path: string; kind: "added" | "removed" | "changed" };
 
@@ -11,27 +11,25 @@ function sameKind(a: FileStat, b: FileStat): boolean {
 /** Whether two paths hold the same thing: type, owner, mode and content (a directory's content is compared by its caller). */
 function sameNode(a: string, b: string, x: FileStat, y: FileStat): boolean {
   if (!sameKind(x, y)) return false;
-  if (isSymlinkMode(x)) return sys.readlink(a) === sys.readlink(b);
-  if ((x.mode & S.IFMT) !== S.IFREG) return true;
+  const type = typeOf(x);
+  if (type === "symlink") return readLink(a) === readLink(b);
+  if (type !== "file") return true;
   if (x.size !== y.size) return false;
-  if (x.size === 0) return true;
-  using first = Fd.open(a, O.RDONLY | O.NOFOLLOW);
-  using second = Fd.open(b, O.RDONLY | O.NOFOLLOW);
-  return sys.equal(first.number, second.number);
+  return x.size === 0 || sameContent(a, b);
 }
 
 function subtree(root: string, path: string, kind: "added" | "removed"): PathChange[] {
-  const stat = sys.stat(`${root}/${path}`, false);
+  const stat = lstat(`${root}/${path}`);
   const own: PathChange[] = [{ path, kind }];
-  if (stat === null || !isDirectoryMode(stat)) return own;
-  return [...own, ...sys.readdir(`${root}/${path}`).flatMap((name) => subtree(root, `${path}/${name}`, kind))];
+  if (stat === undefined || typeOf(stat) !== "directory") return own;
+  return [...own, ...entries(`${root}/${path}`).flatMap((name) => subtree(root, `${path}/${name}`, kind))];
 }
 
 /** What happened to the names in one directory that both roots have; its changed subdirectories are the caller's. */
 function compareNames(before: string, after: string, path: string): PathChange[] {
   const prefix = path === "" ? "" : `${path}/`;
-  const old = new Set(sys.readdir(`${before}/${path}`));
-  const now = new Set(sys.readdir(`${after}/${path}`));
+  const old = new Set(entries(`${before}/${path}`));
+  const now = new Set(entries(`${after}/${path}`));
   return [
     ...[...old].filter((name) => !now.has(name)).flatMap((name) => subtree(before, prefix + name, "removed")),
     ...[...now].filter((name) => !old.has(name)).flatMap((name) => subtree(after, prefix + name, "added")),
@@ -39,13 +37,13 @@ function compareNames(before: string, after: string, path: string): PathChange[]
 }
 
 function comparePath(before: string, after: string, path: string): PathChange[] {
-  const x = sys.stat(`${before}/${path}`, false);
-  const y = sys.stat(`${after}/${path}`, false);
+  const x = lstat(`${before}/${path}`);
+  const y = lstat(`${after}/${path}`);
   // One that is new or gone is found in its directory, which changed too.
-  if (x === null || y === null) return [];
+  if (x === undefined || y === undefined) return [];
   const own: PathChange[] =
     path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
-  if (!isDirectoryMode(x) || !isDirectoryMode(y)) return own;
+  if (typeOf(x) !== "directory" || typeOf(y) !== "directory") return own;
   // Another directory under the old name: what is in it need not have changed since it was elsewhere.
   return [...own, ...(x.ino === y.ino ? compareNames(before, after, path) : compareTrees(before, after, path))];
 }
@@ -63,18 +61,20 @@ function compareSnapshot(before: string, after: string): PathChange[] {
 
 function compareTrees(before: string, after: string, path: string): PathChange[] {
   const prefix = path === "" ? "" : `${path}/`;
-  const inner = sys.readdir(`${after}/${path}`).flatMap((name): PathChange[] => {
+  const inner = entries(`${after}/${path}`).flatMap((name): PathChange[] => {
     const inside = prefix + name;
-    const x = sys.stat(`${before}/${inside}`, false);
-    const y = sys.stat(`${after}/${inside}`, false);
-    if (x === null || y === null) return [];
+    const x = lstat(`${before}/${inside}`);
+    const y = lstat(`${after}/${inside}`);
+    if (x === undefined || y === undefined) return [];
     // Snapshots share inode numbers and change times: equal in both means that neither side touched it.
     const untouched = x.ino === y.ino && x.ctime === y.ctime && x.size === y.size && sameKind(x, y);
     const own: PathChange[] =
       untouched || sameNode(`${before}/${inside}`, `${after}/${inside}`, x, y)
         ? []
         : [{ path: inside, kind: "changed" }];
-    return isDirectoryMode(x) && isDirectoryMode(y) ? [...own, ...compareTrees(before, after, inside)] : own;
+    return typeOf(x) === "directory" && typeOf(y) === "directory"
+      ? [...own, ...compareTrees(before, after, inside)]
+      : own;
   });
   return [...compareNames(before, after, path), ...inner];
 }

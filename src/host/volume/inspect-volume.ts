@@ -11,14 +11,15 @@ import {
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { createdAt, type Generation, type VolumeState } from "../../model/volume/state.ts";
-import { Fd, exists, names, readBytes, readText, readTextIfAny } from "../kernel/files.ts";
+import { isSysError } from "../kernel/failure.ts";
+import { Fd, exists, names, readBytes, readLink, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
-import { isSysError, sys } from "../kernel/sys.ts";
+import { filesystemUuid } from "../kernel/subvolumes.ts";
 import type { Volume } from "./open-volume.ts";
 
 function linkTarget(path: string): string | undefined {
   try {
-    return targetName(sys.readlink(path));
+    return targetName(readLink(path));
   } catch (error) {
     if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
     throw error;
@@ -74,7 +75,7 @@ function mountedGenerations(top: string): GenerationId[] {
 /** The mounts of a process, or "" when another one of its namespace was asked before, or it is gone. */
 function mountinfoOf(process: string, seen: Set<string>): string {
   try {
-    const namespace = sys.readlink(`/proc/${process}/ns/mnt`);
+    const namespace = readLink(`/proc/${process}/ns/mnt`);
     if (seen.has(namespace)) return "";
     seen.add(namespace);
     return readText(`/proc/${process}/mountinfo`);
@@ -87,7 +88,7 @@ function mountinfoOf(process: string, seen: Set<string>): string {
 /** The filesystem's UUID, by which its lock is called. */
 export function volumeUuid({ path }: Volume): string {
   using fd = Fd.directory(path);
-  return sys.fsid(fd.number);
+  return filesystemUuid(fd);
 }
 
 /** The step at which an installation stopped. Before its first note a volume holds nothing at all. */
@@ -132,7 +133,7 @@ export function inspect(volume: Volume, deep = false): VolumeState {
   let mounted: readonly GenerationId[] | undefined;
   using fd = Fd.directory(top);
   return {
-    uuid: diskUuid(volume.device) ?? sys.fsid(fd.number),
+    uuid: diskUuid(volume.device) ?? filesystemUuid(fd),
     linkSet,
     ...readSlots(top, linkSet),
     generations,
@@ -148,7 +149,7 @@ export function inspect(volume: Volume, deep = false): VolumeState {
     },
     commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
     template: readTextIfAny(`${top}/${layout.fstab}`),
-    space: spaceOf(top, fd.number, !deep),
+    space: spaceOf(top, fd, !deep),
     unfinished,
   };
 }

@@ -3,10 +3,11 @@ import { layout } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
 import { findPartitions, mapPartition } from "../disk/map.ts";
+import { isSysError } from "../kernel/failure.ts";
 import { exists, readBytes, readText } from "../kernel/files.ts";
 import { lockAttaching } from "../kernel/lock.ts";
 import { Mount, runDirectory } from "../kernel/mounts.ts";
-import { S, MS, isSysError, sys } from "../kernel/sys.ts";
+import { stat, typeOf } from "../kernel/stat.ts";
 
 /** A mounted volume: its top level at `path`, in this process's namespace only. */
 export interface Volume extends Disposable {
@@ -53,17 +54,17 @@ function looksLikeBtrfs(path: string, start: number): boolean {
 
 /** The volume's partition on a disk or image: the one named ROOT that holds btrfs, else the first with btrfs. */
 function namedSource(target: string, readonly: boolean): Source {
-  const stat = sys.stat(target, true);
-  if (stat === null) throw new FirnError("E_DISK_MISSING", `${target}: no such disk or image.`);
-  const type = stat.mode & S.IFMT;
-  if (type !== S.IFBLK && type !== S.IFREG) {
+  const medium = stat(target);
+  if (medium === undefined) throw new FirnError("E_DISK_MISSING", `${target}: no such disk or image.`);
+  const type = typeOf(medium);
+  if (type !== "block device" && type !== "file") {
     throw new FirnError("E_NOT_A_VOLUME", `${target} is neither a disk nor an image file.`);
   }
   const mapped = (start: number, bytes: number): Source => {
     const partition = mapPartition(target, start, bytes, { readonly });
     return { device: partition.device, running: false, [Symbol.dispose]: () => partition[Symbol.dispose]() };
   };
-  if (looksLikeBtrfs(target, 0)) return type === S.IFBLK ? { device: target, running: false } : mapped(0, stat.size);
+  if (looksLikeBtrfs(target, 0)) return type === "file" ? mapped(0, medium.size) : { device: target, running: false };
   const partitions = findPartitions(target);
   const holding = partitions.filter(({ startByte }) => looksLikeBtrfs(target, startByte));
   const found = holding.find(({ name }) => name === "ROOT") ?? holding[0];
@@ -122,13 +123,13 @@ export function mountTop(device: string, access: "read" | "write", options = "")
   const path = runDirectory("volume");
   const data = `subvolid=5${options}`;
   try {
-    return Mount.make(device, path, "btrfs", access === "read" ? MS.RDONLY | MS.NOATIME : MS.NOATIME, data);
+    return Mount.disk(device, path, "btrfs", access, data);
   } catch (error) {
     if (!isSysError(error)) throw error;
     const { reason } = error;
     if (access === "read" && isSysError(error, "EROFS", "EINVAL", "EIO")) {
       // A read-only device with an unreplayed log tree: look at it as the boot loader does.
-      return Mount.make(device, path, "btrfs", MS.RDONLY | MS.NOATIME, `${data},rescue=nologreplay`);
+      return Mount.disk(device, path, "btrfs", access, `${data},rescue=nologreplay`);
     }
     if (isSysError(error, "EROFS", "EACCES")) {
       throw new FirnError("E_VOLUME_READONLY", `${device} is read-only. Nothing was changed; it can still be read.`);
@@ -136,9 +137,4 @@ export function mountTop(device: string, access: "read" | "write", options = "")
     const hint = isSysError(error, "ENODEV") ? "Load the kernel's btrfs module: modprobe btrfs." : undefined;
     throw new FirnError("E_MOUNT", `${device} cannot be mounted: ${reason}. Nothing was changed.`, hint);
   }
-}
-
-/** Changes options of a mounted filesystem: `compress=zstd`. */
-export function remount(path: string, options: string): void {
-  sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME, options);
 }

@@ -1,18 +1,16 @@
 import { FirnError } from "../../model/problem.ts";
-import { copyFile, isDirectoryMode, isSymlinkMode } from "../kernel/files.ts";
-import { S, sys, type FileStat } from "../kernel/sys.ts";
+import { copyFile, entries, makeDirectory, readLink, symlink } from "../kernel/files.ts";
+import { copyTimes, lstat, own, typeOf, type FileStat } from "../kernel/stat.ts";
 
 function copyOwner(from: string, to: string): void {
-  const stat = sys.stat(from, false);
-  if (stat === null) return;
-  sys.lchown(to, stat.uid, stat.gid);
-  if (!isSymlinkMode(stat)) sys.chmod(to, stat.mode & 0o7777);
+  const stat = lstat(from);
+  if (stat !== undefined) own(to, stat, typeOf(stat) === "symlink" ? undefined : stat.mode & 0o7777);
 }
 
 /** Never leaves something out in silence: what stays behind is covered by the commons, and missed later. */
 function statOf(folder: string, name: string, called: string): FileStat {
-  const stat = sys.stat(`${folder}/${name}`, false);
-  if (stat !== null) return stat;
+  const stat = lstat(`${folder}/${name}`);
+  if (stat !== undefined) return stat;
   throw new FirnError(
     "E_COMMONS",
     `${called} holds a file whose name is not UTF-8 (or that vanished): it cannot be copied. Nothing was changed.`,
@@ -26,20 +24,19 @@ function statOf(folder: string, name: string, called: string): FileStat {
  * name in messages. Throws E_COMMONS for a name that is not UTF-8, a device or a named pipe.
  */
 export function seedCommons(from: string, to: string, called: string = from): void {
-  if (sys.stat(from, false) === null) return;
+  if (lstat(from) === undefined) return;
   copyOwner(from, to);
-  for (const name of sys.readdir(from)) {
+  for (const name of entries(from)) {
     const [source, target] = [`${from}/${name}`, `${to}/${name}`];
-    const stat = statOf(from, name, called);
-    const type = stat.mode & S.IFMT;
-    if (type === S.IFSOCK) continue;
-    if (isDirectoryMode(stat)) {
-      sys.mkdir(target, 0o700);
+    const type = typeOf(statOf(from, name, called));
+    if (type === "socket") continue;
+    if (type === "directory") {
+      makeDirectory(target, 0o700);
       seedCommons(source, target, `${called}/${name}`);
       continue;
     }
-    if (isSymlinkMode(stat)) sys.symlink(sys.readlink(source), target);
-    else if (type === S.IFREG) copyFile(source, target);
+    if (type === "symlink") symlink(readLink(source), target);
+    else if (type === "file") copyFile(source, target);
     else {
       throw new FirnError(
         "E_COMMONS",
@@ -48,7 +45,7 @@ export function seedCommons(from: string, to: string, called: string = from): vo
       );
     }
     copyOwner(source, target);
-    sys.copyTimes(source, target);
+    copyTimes(source, target);
   }
-  sys.copyTimes(from, to);
+  copyTimes(from, to);
 }

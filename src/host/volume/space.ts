@@ -1,6 +1,8 @@
 import type { VolumeState } from "../../model/volume/state.ts";
 import { Fd } from "../kernel/files.ts";
-import { sys } from "../kernel/sys.ts";
+import { pause } from "../kernel/run.ts";
+import { filesystemSpace } from "../kernel/stat.ts";
+import { blockGroups, startCleaner } from "../kernel/subvolumes.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */
 const DATA = 1;
@@ -14,15 +16,10 @@ const LOOK = 50;
 const QUIET = 1000;
 const PATIENCE = 60_000;
 
-function available(path: string): number {
-  const { available: blocks, blockSize } = sys.statfs(path);
-  return blocks * blockSize;
-}
-
 /** Bytes free in data block groups and where no block group is yet. */
-function unused(fd: number, total: number): number {
+function unused(fd: Fd, total: number): number {
   let free = total;
-  for (const [flags, size, used] of sys.space(fd)) {
+  for (const [flags, size, used] of blockGroups(fd)) {
     const kind = flags & (DATA | METADATA_AND_SYSTEM);
     if (kind === 0) continue;
     const copies = flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
@@ -35,10 +32,9 @@ function unused(fd: number, total: number): number {
  * The space of the filesystem at `path`, bytes. Where it is mounted for reading, the kernel counts no block group as writable and leaves
  * what is free in them out of statfs (fs/btrfs/super.c, btrfs_account_ro_block_groups_free_space): then the block groups are asked.
  */
-export function spaceOf(path: string, fd: number, readonly: boolean): VolumeState["space"] {
-  const { blocks, blockSize } = sys.statfs(path);
-  const total = blocks * blockSize;
-  const free = readonly ? Math.max(available(path), unused(fd, total)) : available(path);
+export function spaceOf(path: string, fd: Fd, readonly: boolean): VolumeState["space"] {
+  const { total, free: counted } = filesystemSpace(path);
+  const free = readonly ? Math.max(counted, unused(fd, total)) : counted;
   return { total, used: total - free, free };
 }
 
@@ -48,12 +44,12 @@ export function spaceOf(path: string, fd: number, readonly: boolean): VolumeStat
  */
 export function awaitFreed(path: string, enough: number): number {
   using fd = Fd.directory(path);
-  sys.startCleaner(fd.number);
-  let best = available(path);
+  startCleaner(fd);
+  let best = filesystemSpace(path).free;
   const limit = Date.now() + PATIENCE;
   for (let quiet = 0; best < enough && quiet < QUIET && Date.now() < limit; quiet += LOOK) {
-    sys.poll([], LOOK);
-    const now = available(path);
+    pause(LOOK);
+    const now = filesystemSpace(path).free;
     if (now <= best) continue;
     best = now;
     quiet = 0;

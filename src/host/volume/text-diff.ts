@@ -1,14 +1,14 @@
 import { isFile } from "../kernel/files.ts";
 import { programFailed, tryRun } from "../kernel/run.ts";
 import { scratch } from "../kernel/mounts.ts";
-import { sys } from "../kernel/sys.ts";
+import { lstat } from "../kernel/stat.ts";
 
 /** Bytes. Beyond it a file under /etc is no text that a person compares. */
 const LONGEST = 1 << 20;
 
 function usable(path: string): boolean {
-  const stat = sys.stat(path, false);
-  return stat !== null && isFile(path) && stat.size <= LONGEST;
+  const stat = lstat(path);
+  return stat !== undefined && isFile(path) && stat.size <= LONGEST;
 }
 
 /** The unified diff of a file under two roots; undefined when it is no regular file in either, or says nothing. */

@@ -11,7 +11,7 @@ const { finish } = await import("../../../src/report/finish.ts");
 const { problemOf, withEffect } = await import("../../../src/host/kernel/failure.ts");
 const { problemJson, problemText } = await import("../../../src/report/problem-text.ts");
 const { terminalReport } = await import("../../../src/report/report.ts");
-const { SysError } = await import("../../../src/host/kernel/sys.ts");
+const { SysError } = await import("../../../src/host/kernel/failure.ts");
 
 test("an age is one number and its largest unit", () => {
   const table: readonly (readonly [number, string])[] = [

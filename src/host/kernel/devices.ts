@@ -1,0 +1,47 @@
+import { isSysError } from "./failure.ts";
+import { Fd } from "./files.ts";
+import { typeOf } from "./stat.ts";
+import { O, sys } from "./sys.ts";
+
+/** Bytes of a disk, partition or image file. */
+export function mediumBytes(path: string): number {
+  using fd = Fd.reading(path);
+  const found = fd.stat();
+  return typeOf(found) === "block device" ? sys.deviceSize(fd.number) : found.size;
+}
+
+/** Bytes of a disk's logical sectors. */
+export function sectorSize(device: string): number {
+  using fd = Fd.reading(device);
+  return sys.sectorSize(fd.number);
+}
+
+/** Opens a disk for writing as its only user: EBUSY while anything of it is mounted or otherwise held, in whatever namespace. */
+export function claim(device: string): Fd {
+  return Fd.open(device, O.RDWR | O.EXCL);
+}
+
+/** True while something, in whatever namespace, holds the disk or one of its partitions. */
+export function isClaimed(device: string): boolean {
+  try {
+    using _ = Fd.open(device, O.RDONLY | O.EXCL);
+    return false;
+  } catch (error) {
+    if (isSysError(error, "EBUSY")) return true;
+    throw error;
+  }
+}
+
+/**
+ * A loop device that shows `bytes` of a file or disk from `startByte` on, opened. It detaches itself when the last descriptor is closed,
+ * however the process ends.
+ */
+export function attachLoop(
+  backing: Fd,
+  startByte: number,
+  bytes: number,
+  readonly: boolean,
+): { device: string; fd: Fd } {
+  const [number, device] = sys.loopAttach(backing.number, startByte, bytes, readonly);
+  return { device, fd: Fd.adopt(number) };
+}

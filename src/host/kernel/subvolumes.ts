@@ -1,0 +1,65 @@
+import { isSysError } from "./failure.ts";
+import type { Fd } from "./files.ts";
+import { sys, type SubvolumeInfo } from "./sys.ts";
+
+/** btrfs's calls, a function each, on open directories. What firn does with them is host/volume's. */
+
+export type { SubvolumeInfo } from "./sys.ts";
+
+export function makeSubvolume(directory: Fd, name: string): void {
+  sys.subvolumeCreate(directory.number, name);
+}
+
+/** A writable snapshot of `source`. */
+export function takeSnapshot(source: Fd, directory: Fd, name: string): void {
+  sys.subvolumeSnapshot(source.number, directory.number, name, false);
+}
+
+/** Throws ENOTEMPTY while another subvolume is in it. */
+export function destroySubvolume(directory: Fd, name: string): void {
+  sys.subvolumeDelete(directory.number, name);
+}
+
+/** Commits the transaction by itself. */
+export function markReadonly(subvolume: Fd, readonly: boolean): void {
+  sys.subvolumeSetReadonly(subvolume.number, readonly);
+}
+
+export function infoOf(subvolume: Fd): SubvolumeInfo {
+  return sys.subvolumeInfo(subvolume.number);
+}
+
+/** The inodes of a subvolume that changed after `transaction`. */
+export function changedInodes(subvolume: Fd, transaction: number): number[] {
+  return sys.changedInodes(subvolume.number, transaction);
+}
+
+/** A path of an inode inside its subvolume, without a leading slash; undefined for one without a name: deleted while open. */
+export function inodePath(subvolume: Fd, inode: number): string | undefined {
+  try {
+    return sys.inodePath(subvolume.number, inode);
+  } catch (error) {
+    if (isSysError(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** The UUID of the mounted filesystem. */
+export function filesystemUuid(fd: Fd): string {
+  return sys.fsid(fd.number);
+}
+
+/** Types and profiles (linux/btrfs_tree.h), bytes in all and bytes used, of each kind of block group. */
+export function blockGroups(fd: Fd): [flags: number, total: number, used: number][] {
+  return sys.space(fd.number);
+}
+
+/** Commits, and wakes the thread that gives back the space of deleted subvolumes, which syncfs does not. */
+export function startCleaner(fd: Fd): void {
+  sys.startCleaner(fd.number);
+}
+
+/** Puts everything written to the filesystem on disk, super block included. An error means that it is not. */
+export function syncFilesystem(fd: Fd): void {
+  sys.syncfs(fd.number);
+}

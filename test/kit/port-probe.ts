@@ -1,0 +1,42 @@
+/** Not a test: what the native layer does with calls that fail, called by port.test.ts in firn's own engine. Prints JSON. */
+import { isSysError } from "../../src/host/kernel/failure.ts";
+import { sys } from "../../src/host/kernel/sys.ts";
+
+/** The errno's name of a call that fails. */
+function failure(call: () => unknown): string {
+  try {
+    call();
+    return "none";
+  } catch (error) {
+    return isSysError(error) ? `${error.call} ${error.code}` : String(error);
+  }
+}
+
+const descriptors = (): number => sys.readdir("/proc/self/fd").length;
+const spawn = (argv: string[], fds: number[], folder: string | null = null): number =>
+  sys.spawn(argv, [], fds, null, folder);
+
+const before = descriptors();
+const spawned = new Set<string>();
+for (let tries = 0; tries < 100; tries++) {
+  spawned.add(failure(() => spawn(["/nowhere"], [0, 1, 2])));
+  spawned.add(failure(() => spawn(["/bin/true"], [0, 1, 999])));
+  spawned.add(failure(() => spawn(["/bin/true"], [0, 1, 2], "/nowhere")));
+}
+const answer = {
+  spawned: [...spawned],
+  leaked: descriptors() - before,
+  children: failure(() => sys.wait(-1, true)),
+  poll: failure(() => sys.poll(Array<number>(9).fill(0), 0)),
+  names: [
+    failure(() => sys.close(999)),
+    failure(() => sys.kill(2 ** 30, 0)),
+    failure(() => sys.sectorSize(0)),
+    failure(() => sys.unlink("/proc/self")),
+    failure(() => sys.open("/dev/loop-control/x", sys.O.RDONLY, 0)),
+    failure(() => sys.open("/", sys.O.WRONLY | sys.O.DIRECTORY, 0)),
+    failure(() => sys.open("/proc/self", sys.O.RDONLY | sys.O.NOFOLLOW, 0)),
+  ],
+};
+sys.write(1, `${JSON.stringify(answer)}\n`);
+sys.exit(0);

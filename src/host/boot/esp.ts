@@ -1,9 +1,8 @@
 import { FirnError } from "../../model/problem.ts";
-import { Fd, readBytes, writeText } from "../kernel/files.ts";
+import { flushDevice, readWhole, removeFile, writeText } from "../kernel/files.ts";
 import { scratch } from "../kernel/mounts.ts";
 import type { RefindFiles } from "./refind.ts";
 import { programFailed, run, tryRun, type Finished } from "../kernel/run.ts";
-import { O, sys } from "../kernel/sys.ts";
 
 /** Where rEFInd lives, for the firmware's own boot entry. Slashes as mtools takes them. */
 const FIRN = "EFI/firn";
@@ -15,13 +14,6 @@ const mtoolsEnv = { MTOOLS_SKIP_CHECK: "1", MTOOLSRC: "/dev/null" };
 
 function mtools(device: string, [program, ...rest]: [program: string, ...rest: string[]]): Finished {
   return run([program, "-i", device, ...rest], { env: mtoolsEnv });
-}
-
-/** Everything on the medium, and read from there again. */
-function flush(device: string): void {
-  using fd = Fd.open(device, O.RDWR);
-  sys.fsync(fd.number);
-  sys.flushBuffers(fd.number);
 }
 
 function isThere(device: string, path: string): boolean {
@@ -37,11 +29,6 @@ function makeFolder(device: string, path: string): void {
   }
 }
 
-function wholeFile(path: string): Uint8Array {
-  const stat = sys.stat(path, true);
-  return readBytes(path, 0, stat?.size ?? 0);
-}
-
 function sameContent(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
@@ -51,8 +38,8 @@ function verify(device: string, source: string, path: string): void {
   const copy = `${scratch()}/esp-readback`;
   const read = tryRun(["mcopy", "-n", "-i", device, `::/${path}`, copy], { env: mtoolsEnv });
   if (read.status !== 0) throw programFailed(read);
-  const same = sameContent(wholeFile(source), wholeFile(copy));
-  sys.unlink(copy);
+  const same = sameContent(readWhole(source), readWhole(copy));
+  removeFile(copy);
   if (!same) {
     throw new FirnError(
       "E_BOOT_LOADER",
@@ -67,7 +54,7 @@ type Copy = readonly [source: string, path: string];
 
 function put(device: string, copies: readonly Copy[]): void {
   for (const [source, path] of copies) mtools(device, ["mcopy", "-o", source, `::/${path}`]);
-  flush(device);
+  flushDevice(device);
   for (const [source, path] of copies) verify(device, source, path);
 }
 
@@ -109,6 +96,6 @@ export function enableRemovablePath(device: string, files: RefindFiles, conf: st
   put(device, [...companions(files, writeConf(conf), REMOVABLE), [files.loader, beside]]);
   if (isThere(device, program)) mtools(device, ["mdel", `::/${program}`]);
   mtools(device, ["mren", `::/${beside}`, `::/${program}`]);
-  flush(device);
+  flushDevice(device);
   verify(device, files.loader, program);
 }

@@ -1,9 +1,8 @@
 import { parseBootEntries, type BootEntries } from "../../model/boot/firmware-entries.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
-import { isDirectory, readText } from "../kernel/files.ts";
+import { isDirectory, isSysError, readText } from "../kernel/files.ts";
 import { tryRun, type Finished } from "../kernel/run.ts";
-import { isSysError } from "../kernel/sys.ts";
 
 const EFIVARS = "/sys/firmware/efi/efivars";
 

@@ -1,8 +1,7 @@
 import type { Arch } from "../../model/boot/menu.ts";
 import { peMachine, peMachines } from "../../model/boot/pe.ts";
 import { refuse, type Refusal } from "../../model/problem.ts";
-import { Fd, isDirectory, isFile, readBytes } from "../kernel/files.ts";
-import { O, sys } from "../kernel/sys.ts";
+import { isDirectory, isFile, readBytes, readWhole } from "../kernel/files.ts";
 
 /** rEFInd's parts on this machine, and what they are called on an EFI partition. */
 export interface RefindFiles {
@@ -93,8 +92,7 @@ function programFault(path: string, arch: Arch): string | undefined {
 const NEAR = 64;
 
 function versionOf(loader: string): string | undefined {
-  using fd = Fd.open(loader, O.RDONLY);
-  const bytes = new Uint8Array(sys.read(fd.number, sys.fstat(fd.number).size, 0));
+  const bytes = readWhole(loader);
   const marker = Array.from("rEFInd Version %s", (letter) => [letter.charCodeAt(0), 0]).flat();
   for (let at = bytes.indexOf(marker[0] ?? 0); at >= 0; at = bytes.indexOf(marker[0] ?? 0, at + 1)) {
     if (!marker.every((byte, index) => bytes[at + index] === byte)) continue;

@@ -207,3 +207,58 @@ export function symlink(target: string, path: string): void {
 export function newName(now: number = Date.now()): string {
   return mintId(now, new Uint8Array(sys.random(8)));
 }
+
+export { isSysError } from "./sys.ts";
+
+/** What lies at a path, a symlink itself included; undefined where there is nothing. */
+export function lookAt(path: string): { kind: "file" | "directory" | "other"; bytes: number } | undefined {
+  const stat = sys.stat(path, false);
+  if (stat === null) return undefined;
+  const kind = isDirectoryMode(stat) ? "directory" : (stat.mode & S.IFMT) === S.IFREG ? "file" : "other";
+  return { kind, bytes: stat.size };
+}
+
+/** Where btrfs keeps a file; two of the same are one. It must have been flushed. */
+export interface FileLayout {
+  inode: number;
+  bytes: number;
+  /** Seconds since the epoch. */
+  mtime: number;
+  extents: readonly [offset: number, type: number, compression: number, disk: number, length: number][];
+}
+
+/** The layout of a file on btrfs. */
+export function fileLayout(path: string): FileLayout {
+  using fd = Fd.open(path, O.RDONLY);
+  const { ino, size, mtime } = sys.fstat(fd.number);
+  return { inode: ino, bytes: size, mtime, extents: sys.extents(fd.number, ino) };
+}
+
+/** All bytes of a regular file. */
+export function readWhole(path: string): Uint8Array {
+  return readBytes(path, 0, sys.stat(path, true)?.size ?? 0);
+}
+
+/** Writes a new file, for its owner alone, or replaces the content of an old one. */
+export function writeBytes(path: string, bytes: Uint8Array): void {
+  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  sys.write(fd.number, bytes.slice().buffer);
+}
+
+/** Copies what follows `offset` of a file into another one, for its owner alone. */
+export function copyFrom(from: string, offset: number, to: string): void {
+  using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  for (let at = offset; ;) {
+    const bytes = readBytes(from, at, CHUNK);
+    if (bytes.length === 0) return;
+    sys.write(target.number, bytes.slice().buffer);
+    at += bytes.length;
+  }
+}
+
+/** Everything that was written to a device is on the medium, and is read from there again. */
+export function flushDevice(path: string): void {
+  using fd = Fd.open(path, O.RDWR);
+  sys.fsync(fd.number);
+  sys.flushBuffers(fd.number);
+}

@@ -2,9 +2,9 @@ import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf
 import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } from "../../../model/packages/index.ts";
 import { compareVersions } from "../../../model/packages/version.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { copyFile, isFile, makeDirectories, names, removeTree } from "../../kernel/files.ts";
+import { machineName } from "../../kernel/environment.ts";
+import { copyFile, isFile, makeDirectories, names, removeTree, rename } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
-import { sys } from "../../kernel/sys.ts";
 import { download } from "./download.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyIndex, verifyPackage } from "./verify.ts";
@@ -33,7 +33,7 @@ const architectures: Record<string, string> = { x86_64: "x86_64", aarch64: "aarc
 
 /** apk's name of this machine's architecture. Throws E_ARCH for one that firn does not know. */
 export function hostArchitecture(): string {
-  const { machine } = sys.uname();
+  const machine = machineName();
   const arch = architectures[machine];
   if (arch === undefined)
     throw new FirnError("E_ARCH", `${machine}: firn knows no Alpine for this machine.`, `It knows x86_64 and aarch64.`);
@@ -153,7 +153,7 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
   const beside = temporaryFolder(cacheDir);
   try {
     copyFile(file, `${beside.path}/package`, 0o644);
-    sys.rename(`${beside.path}/package`, cached, 0);
+    rename(`${beside.path}/package`, cached);
   } finally {
     beside[Symbol.dispose]();
   }

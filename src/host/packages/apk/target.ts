@@ -2,8 +2,16 @@ import { repositoryPlace } from "../../../model/packages/conf.ts";
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
 import { packageList } from "../../../model/packages/database.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { isSysError, sys } from "../../kernel/sys.ts";
-import { insideRoot, makeDirectories, names, newName, readTextIfAny } from "../../kernel/files.ts";
+import {
+  insideRoot,
+  isSysError,
+  makeDirectories,
+  makeDirectory,
+  names,
+  newName,
+  readTextIfAny,
+  removeDirectory,
+} from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
@@ -65,8 +73,8 @@ export function cacheUsable(target: ApkTarget): boolean {
   try {
     makeDirectories(folder);
     const probe = `${folder}/firn-${newName()}`;
-    sys.mkdir(probe, 0o700);
-    sys.rmdir(probe);
+    makeDirectory(probe, 0o700);
+    removeDirectory(probe);
     return true;
   } catch (error) {
     if (isSysError(error)) return false;

@@ -44,7 +44,7 @@ export function findRefind(wish: { dir?: string; packageDirs: readonly string[];
   const loaderName = `refind_${efi}.efi`;
   const driverName = `btrfs_${efi}.efi`;
   if (dir !== undefined && !isDirectory(dir)) {
-    return refuse("E_BOOT_LOADER", `--refind ${dir}: no such directory. Nothing was changed.`);
+    return refuse("E_BOOT_LOADER", `--refind ${dir}: no such directory.`);
   }
   const faults: string[] = [];
   for (const base of dir === undefined ? wish.packageDirs : [dir]) {
@@ -75,7 +75,7 @@ export function findRefind(wish: { dir?: string; packageDirs: readonly string[];
       : `No rEFInd for ${arch} (${loaderName}) in ${looked}.`;
   return refuse(
     "E_BOOT_LOADER",
-    `${what} Nothing was changed.`,
+    what,
     arch === "x86_64"
       ? "Install refind (Alpine edge/testing, or Debian), or unpack rEFInd's binary zip and name its folder: --refind DIR."
       : "No distribution packages it: unpack rEFInd's binary zip and name its folder: --refind DIR.",

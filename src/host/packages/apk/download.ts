@@ -38,7 +38,7 @@ export function download(url: string, file: string): void {
   const said = last.replace(/^(failed|wget|curl): /, "").replace(/\.$/, "");
   throw new FirnError(
     "E_MIRROR",
-    `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`,
+    `${url} cannot be fetched${said === "" ? "" : `: ${said}`}.`,
     "Check the network and the repository's address.",
   );
 }

@@ -36,7 +36,7 @@ function memberEnd(
 const isGzip = (file: string): boolean => tryRun(["gzip", "-t", file]).status === 0;
 
 function refuse(what: string, why: string, hint = "Try another mirror."): never {
-  throw new FirnError("E_SIGNATURE", `${what}: ${why}. Nothing was changed.`, hint);
+  throw new FirnError("E_SIGNATURE", `${what}: ${why}.`, hint);
 }
 
 /** The only name in a signature member. Nothing signs that member itself, so whatever else is in it comes from nobody knows whom. */

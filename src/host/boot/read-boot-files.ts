@@ -178,7 +178,7 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
  * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have been flushed, and
  * is again when it returns. Gives the paths of what it wrote, as inside the root.
  */
-function makeBootFilesReadable(top: string, root: string, flavors: readonly string[]): string[] {
+export function makeBootFilesReadable(top: string, root: string, flavors: readonly string[]): string[] {
   const written = flavors
     .flatMap((flavor) => Object.values(bootFiles(root, flavor)))
     .filter((path) => {

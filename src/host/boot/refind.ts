@@ -2,24 +2,9 @@ import type { Arch } from "../../model/boot/menu.ts";
 import { peMachine, peMachines } from "../../model/boot/pe.ts";
 import { refuse, type Refusal } from "../../model/problem.ts";
 import { isDirectory, isFile, readBytes, readWhole } from "../kernel/files.ts";
+import type { LoaderFiles } from "./esp.ts";
 
-/** rEFInd's parts on this machine, and what they are called on an EFI partition. */
-export interface RefindFiles {
-  /** Path of the loader, `…/refind_x64.efi`. */
-  loader: string;
-  /** Path of its btrfs driver. */
-  driver: string;
-  /** "refind_x64.efi" */
-  loaderName: string;
-  /** The folder beside the loader that it loads drivers from: "drivers_x64". */
-  driversFolder: string;
-  /** "btrfs_x64.efi" */
-  driverName: string;
-  /** What firmware starts from a disk that it has no entry for: "BOOTX64.EFI". */
-  removableName: string;
-  /** "0.13.2", where it is easily read out of the loader. */
-  version: string | undefined;
-}
+export type { LoaderFiles as RefindFiles } from "./esp.ts";
 
 /** EFI's name of an architecture, and what packagers call the drivers' folder: upstream and Debian, Alpine. */
 const spellings = {
@@ -38,7 +23,7 @@ export const hostRefindFolders: readonly string[] = ["/usr/share/refind"];
  * root of an unpacked package. A version number says nothing about the driver (some builds of Alpine's left it out), so the files are looked
  * at. Refuses with E_BOOT_LOADER, before anything is written.
  */
-export function findRefind(wish: { dir?: string; packageDirs: readonly string[]; arch: Arch }): RefindFiles | Refusal {
+export function findRefind(wish: { dir?: string; packageDirs: readonly string[]; arch: Arch }): LoaderFiles | Refusal {
   const { dir, arch } = wish;
   const { efi, drivers } = spellings[arch];
   const loaderName = `refind_${efi}.efi`;
@@ -59,9 +44,10 @@ export function findRefind(wish: { dir?: string; packageDirs: readonly string[];
           : programFault(driver, arch));
       if (fault === undefined && driver !== undefined) {
         return {
-          ...{ loader, driver, loaderName, driverName },
-          driversFolder: drivers[0],
+          ...{ loader, loaderName },
           removableName: `BOOT${efi.toUpperCase()}.EFI`,
+          companions: [{ from: driver, to: `${drivers[0]}/${driverName}` }],
+          menuName: "refind.conf",
           version: versionOf(loader),
         };
       }

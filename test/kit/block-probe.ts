@@ -2,18 +2,17 @@
  * Not a test: the code of src/host for disks, called by block.test.ts in firn's own engine. `probe VERB JSON` prints JSON, as
  * main.ts prints an error: with its code.
  */
-import { renderRefindConf, bootModules } from "../../src/model/boot/menu.ts";
+import { bootModules } from "../../src/model/boot/menu.ts";
 import { partitionNamed, planDisk, type DiskWish } from "../../src/model/disk/layout.ts";
 import { describeDisk, holdsData, refuseDisk } from "../../src/model/disk/inspection.ts";
 import { FirnError, isRefusal, orThrow } from "../../src/model/problem.ts";
 import { findPartitions, mapPartition, waitForPartitions } from "../../src/host/disk/map.ts";
 import { inspectDisk } from "../../src/host/disk/inspect-disk.ts";
 import { addBootEntry } from "../../src/host/boot/firmware.ts";
-import { enableRemovablePath, writeBootLoader } from "../../src/host/boot/esp.ts";
+import { bootLoader } from "../../src/host/boot/loader.ts";
 import { formatEsp, formatRoot, formatSwap, newGuids, writePartitionTable } from "../../src/host/disk/format.ts";
 import { createImage } from "../../src/host/disk/image.ts";
 import { privateMounts } from "../../src/host/kernel/isolate.ts";
-import { findRefind } from "../../src/host/boot/refind.ts";
 import { sys } from "../../src/host/kernel/sys.ts";
 
 interface Prepare {
@@ -28,7 +27,7 @@ interface Prepare {
 
 function prepare({ target, kind, bytes, sectorBytes, wish, stopBeforeEnd }: Prepare): unknown {
   privateMounts();
-  const refind = orThrow(findRefind({ packageDirs: ["/usr/share/refind"], arch: "x86_64" }));
+  const refind = orThrow(bootLoader.find({ arch: "x86_64" }));
   const layout = orThrow(planDisk({ kind, bytes, sectorBytes, memoryBytes: 2 ** 28 }, wish, newGuids()));
   writePartitionTable(target, layout);
   const shown = kind === "disk" && waitForPartitions(target, layout);
@@ -43,14 +42,14 @@ function prepare({ target, kind, bytes, sectorBytes, wish, stopBeforeEnd }: Prep
   const espId = formatEsp(esp.device, partitionNamed(layout, "EFI"), sectorBytes);
   const rootUuid = formatRoot(root.device);
   const swapUuid = swap && formatSwap(swap.device);
-  const conf = renderRefindConf({
+  const conf = bootLoader.menu({
     ...{ slots: 4, flavor: "virt", rootUuid, partitionGuid: partitionNamed(layout, "ROOT").guid, cmdline: "quiet" },
     ...{ serial: { port: "ttyS0", speed: 115200 }, timeoutSeconds: 5, modules: bootModules },
   });
-  const loader = writeBootLoader(esp.device, refind, conf);
+  const loader = bootLoader.install(esp.device, refind, conf);
   if (!stopBeforeEnd) {
-    enableRemovablePath(esp.device, refind, conf);
-    enableRemovablePath(esp.device, refind, conf); // a second time, over the first
+    bootLoader.enable(esp.device, refind, conf);
+    bootLoader.enable(esp.device, refind, conf); // a second time, over the first
   }
   for (const each of [esp, root, swap]) each?.flush();
   return { layout, shown, espId, rootUuid, swapUuid, conf, loader, version: refind.version };
@@ -72,7 +71,7 @@ const verbs: Record<string, (input: never) => unknown> = {
     createImage(path, bytes, needed)?.problem ?? null,
   partitions: ({ path }: { path: string }) => findPartitions(path),
   refind: ({ dir, arch }: { dir: string; arch: "x86_64" | "aarch64" }) => {
-    const found = findRefind({ dir, packageDirs: [], arch });
+    const found = bootLoader.find({ dir, arch });
     return isRefusal(found) ? found.problem : found;
   },
   entry: ({ disk, partitionGuid }: { disk: string; partitionGuid: string }) =>

@@ -1,12 +1,28 @@
 import { flush } from "../volume/btrfs.ts";
 import { enterRoot } from "../kernel/chroot.ts";
-import { Fd, copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny } from "../kernel/files.ts";
-import { run, runPiped } from "../kernel/run.ts";
+import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { O, S, sys } from "../kernel/sys.ts";
-import { initramfsFormat, kernelRelease, unreadable } from "../../model/boot/kernel-image.ts";
+import { run, runPiped } from "../kernel/run.ts";
+import { lstat, typeOf } from "../kernel/stat.ts";
+import { fileLayout } from "../kernel/subvolumes.ts";
+import {
+  bootCheckNames,
+  bootChecks,
+  releaseOf,
+  type BootCheck,
+  type BootFacts,
+  type BootSubject,
+  type KernelFacts,
+} from "../../model/boot/checks.ts";
+import {
+  initramfsContent,
+  initramfsFormat,
+  kernelRelease,
+  unreadable,
+  type InitramfsContent,
+} from "../../model/boot/kernel-image.ts";
 import { peLength } from "../../model/boot/pe.ts";
-import { FirnError } from "../../model/problem.ts";
+import { FirnError, orThrow, type Refusal } from "../../model/problem.ts";
 
 /** Bytes of a kernel that hold the PE header and the version string. */
 const HEAD = 65_536;
@@ -18,9 +34,8 @@ export function kernelFlavors(root: string): string[] {
 
 /** Bytes of the initramfs images in a root: what a change of its kernel or of mkinitfs writes anew, which apk does not count. */
 export function initramfsBytes(root: string): number {
-  const boot = insideRoot(root, "/boot");
-  const images = names(boot).filter((name) => name.startsWith("initramfs-"));
-  return images.reduce((sum, name) => sum + (sys.stat(`${boot}/${name}`, true)?.size ?? 0), 0);
+  const images = names(insideRoot(root, "/boot")).filter((name) => name.startsWith("initramfs-"));
+  return images.reduce((sum, name) => sum + (lstat(insideRoot(root, `/boot/${name}`))?.size ?? 0), 0);
 }
 
 export interface BootFiles {
@@ -33,46 +48,39 @@ export function bootFiles(root: string, flavor: string): BootFiles {
   return { kernel: `${boot}/vmlinuz-${flavor}`, initramfs: `${boot}/initramfs-${flavor}` };
 }
 
-function layoutProblem(path: string): string | undefined {
-  using fd = Fd.open(path, O.RDONLY);
-  const stat = sys.fstat(fd.number);
-  return unreadable(sys.extents(fd.number, stat.ino), stat.size);
+/** Where the files of one kernel lie. */
+interface Place {
+  /** The volume's top level. */
+  top: string;
+  root: string;
+  flavor: string;
 }
 
-function sameExtents(a: string, b: string): boolean {
-  if (!exists(b)) return false;
-  using first = Fd.open(a, O.RDONLY);
-  using second = Fd.open(b, O.RDONLY);
-  const [x, y] = [sys.fstat(first.number), sys.fstat(second.number)];
-  if (x.size !== y.size || x.mtime !== y.mtime || x.ino !== y.ino) return false;
-  return JSON.stringify(sys.extents(first.number, x.ino)) === JSON.stringify(sys.extents(second.number, y.ino));
+/** What such a file is called inside the root. */
+const nameIn = ({ root }: Place, path: string): string => path.slice(root.length);
+
+function kernelFacts(place: Place): KernelFacts {
+  const { kernel } = bootFiles(place.root, place.flavor);
+  const head = readBytes(kernel, 0, HEAD);
+  return {
+    name: nameIn(place, kernel),
+    bytes: lstat(kernel)?.size ?? 0,
+    peBytes: peLength(head),
+    stated: kernelRelease(head),
+    noted: readTextIfAny(insideRoot(place.root, `/usr/share/kernel/${place.flavor}/kernel.release`))?.trim(),
+  };
 }
 
-/** rEFInd's driver cannot read holes, preallocated tails or LZO: such a file is written anew. */
-function makeReadable(path: string, top: string): void {
-  const problem = layoutProblem(path);
-  if (problem === undefined) return;
-  const beside = `${path}.firn-new`;
-  copyFile(path, beside);
-  sys.rename(beside, path, 0);
-  flush(top);
-  const still = layoutProblem(path);
-  if (still !== undefined) {
-    throw new FirnError(
-      "E_BOOT_FILES",
-      `${path}: ${still}, which the boot loader cannot read, and writing it anew did not help.`,
-    );
-  }
+/** `uname -r` of a kernel that passed its check. */
+function releaseIn(place: Place): string {
+  return releaseOf(kernelFacts(place)) ?? "";
 }
 
-/**
- * Whether an initramfs can start this kernel: whole, with an init, modules of the release, and btrfs. Its table of contents is read by the
- * generation's own programs.
- */
-function startsKernel(top: string, root: string, path: string, release: string): boolean {
+/** Read by the generation's own programs, to the end; undefined where they cannot. */
+function readInitramfs({ top, root }: Place, path: string, release: string): InitramfsContent | undefined {
   const inside = path.slice(root.length);
   const format = initramfsFormat(readBytes(path, 0, 16));
-  if (format === undefined) return false;
+  if (format === undefined) return undefined;
   // busybox's programs want a /dev, which the root of a generation made by hand need not have.
   using chroot = enterRoot({ top, root, commons: [], readonly: true });
   const where = { chroot: chroot.path };
@@ -81,24 +89,67 @@ function startsKernel(top: string, root: string, path: string, release: string):
     const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
     const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], where);
     const builtin = readTextIfAny(insideRoot(root, `/lib/modules/${release}/modules.builtin`)) ?? "";
-    return (
-      /^(\.?\/)?init$/m.test(stdout) &&
-      stdout.includes(`lib/modules/${release}/`) &&
-      /\/btrfs\.ko/.test(stdout + builtin)
-    );
+    return initramfsContent(stdout, release, builtin);
   } catch (error) {
     // It is damaged, or cpio met the end of the file before the end of the archive.
-    if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return false;
+    if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return undefined;
     throw error;
   }
 }
 
-function refuseBoot(what: string, flavor: string): never {
-  throw new FirnError(
-    "E_BOOT_FILES",
-    `${what} What boots now was not touched.`,
-    `Look at the kernel package linux-${flavor} and mkinitfs.`,
-  );
+type Asked = (place: Place, subject: BootSubject) => Refusal | undefined;
+
+/** A check with what gathers its facts, which happens only where it applies. */
+function asked<Facts>(check: BootCheck<Facts>, gather: (place: Place) => Facts): Asked {
+  return (place, subject) => (check.when(subject) ? check.judge(gather(place), subject) : undefined);
+}
+
+/** The registry, with eyes: it does not compile when a check has nobody who gathers for it. */
+const registry: { readonly [Name in keyof BootFacts]: Asked } = {
+  files: asked(bootChecks.files, (place) =>
+    Object.values(bootFiles(place.root, place.flavor)).map((path) => {
+      const found = lstat(path);
+      return { name: nameIn(place, path), kind: found && typeOf(found), bytes: found?.size ?? 0 };
+    }),
+  ),
+  kernel: asked(bootChecks.kernel, kernelFacts),
+  modules: asked(bootChecks.modules, (place) => {
+    const release = releaseIn(place);
+    return { release, present: isDirectory(insideRoot(place.root, `/lib/modules/${release}`)) };
+  }),
+  initramfs: asked(bootChecks.initramfs, (place) => {
+    const { initramfs } = bootFiles(place.root, place.flavor);
+    const release = releaseIn(place);
+    return { name: nameIn(place, initramfs), release, content: readInitramfs(place, initramfs, release) };
+  }),
+  readable: asked(bootChecks.readable, (place) =>
+    Object.values(bootFiles(place.root, place.flavor)).map((path) => ({
+      name: nameIn(place, path),
+      ...fileLayout(path),
+    })),
+  ),
+};
+
+/** Asks every check that applies, in the registry's order, and gives `uname -r`. Throws the first refusal. */
+function checked(place: Place, subject: BootSubject): string {
+  for (const name of bootCheckNames) orThrow(registry[name](place, subject));
+  return releaseIn(place);
+}
+
+/** A regular file itself, not a symlink to one. */
+function isRegular(path: string): boolean {
+  const found = lstat(path);
+  return found !== undefined && typeOf(found) === "file";
+}
+
+function sameExtents(a: string, b: string): boolean {
+  if (!isRegular(a) || !exists(b)) return false;
+  return JSON.stringify(fileLayout(a)) === JSON.stringify(fileLayout(b));
+}
+
+function sameFiles(root: string, base: string, flavor: string): boolean {
+  const [now, before] = [bootFiles(root, flavor), bootFiles(base, flavor)];
+  return sameExtents(now.kernel, before.kernel) && sameExtents(now.initramfs, before.initramfs);
 }
 
 /**
@@ -106,23 +157,7 @@ function refuseBoot(what: string, flavor: string): never {
  * `uname -r`. Throws E_BOOT_FILES.
  */
 export function requireBootFiles(root: string, flavor: string): string {
-  const files = bootFiles(root, flavor);
-  for (const path of [files.kernel, files.initramfs]) {
-    const name = path.slice(root.length);
-    const stat = sys.stat(path, false);
-    if (stat === null) return refuseBoot(`The generation has no ${name}, which the boot menu names.`, flavor);
-    if ((stat.mode & S.IFMT) !== S.IFREG) return refuseBoot(`${name} is no regular file.`, flavor);
-    if (stat.size === 0) return refuseBoot(`${name} is empty.`, flavor);
-  }
-  const name = files.kernel.slice(root.length);
-  const head = readBytes(files.kernel, 0, HEAD);
-  const stated = kernelRelease(head);
-  const length = peLength(head);
-  if (stated === undefined || length === undefined)
-    return refuseBoot(`${name} is no kernel that UEFI can start.`, flavor);
-  if (length > (sys.stat(files.kernel, false)?.size ?? 0)) return refuseBoot(`${name} is cut short.`, flavor);
-  const release = stated || readTextIfAny(insideRoot(root, `/usr/share/kernel/${flavor}/kernel.release`))?.trim();
-  return release || refuseBoot(`Nothing says of which release ${name} is.`, flavor);
+  return checked({ top: root, root, flavor }, { flavor, draft: false, unchanged: false });
 }
 
 /**
@@ -131,21 +166,29 @@ export function requireBootFiles(root: string, flavor: string): string {
  * Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
  */
 export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
-  const release = requireBootFiles(root, flavor);
-  const files = bootFiles(root, flavor);
-  if (!isDirectory(insideRoot(root, `/lib/modules/${release}`)))
-    return refuseBoot(`The kernel is ${release}, but /lib/modules/${release} is missing.`, flavor);
-  const before = base === undefined ? undefined : bootFiles(base, flavor);
-  const unchanged =
-    before !== undefined && sameExtents(files.kernel, before.kernel) && sameExtents(files.initramfs, before.initramfs);
-  if (unchanged) return release;
-  if (!startsKernel(top, root, files.initramfs, release)) {
-    const name = files.initramfs.slice(root.length);
-    return refuseBoot(`${name} is damaged, or lacks its init, btrfs or modules for the kernel ${release}.`, flavor);
+  const unchanged = base !== undefined && sameFiles(root, base, flavor);
+  if (!unchanged) makeBootFilesReadable(top, root, [flavor]);
+  return checked({ top, root, flavor }, { flavor, draft: true, unchanged });
+}
+
+/**
+ * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have been flushed, and
+ * is again when it returns. Gives the paths of what it wrote, as inside the root.
+ */
+export function makeBootFilesReadable(top: string, root: string, flavors: readonly string[]): string[] {
+  const written = flavors
+    .flatMap((flavor) => Object.values(bootFiles(root, flavor)))
+    .filter((path) => {
+      if (!isRegular(path)) return false;
+      const { extents, bytes } = fileLayout(path);
+      return unreadable(extents, bytes) !== undefined;
+    });
+  for (const path of written) {
+    copyFile(path, `${path}.firn-new`);
+    rename(`${path}.firn-new`, path);
   }
-  makeReadable(files.kernel, top);
-  makeReadable(files.initramfs, top);
-  return release;
+  if (written.length > 0) flush(top);
+  return written.map((path) => path.slice(root.length));
 }
 
 /** Alpine's release as the generation itself says. */

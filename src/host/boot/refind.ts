@@ -1,26 +1,10 @@
 import type { Arch } from "../../model/boot/menu.ts";
 import { peMachine, peMachines } from "../../model/boot/pe.ts";
 import { refuse, type Refusal } from "../../model/problem.ts";
-import { Fd, isDirectory, isFile, readBytes } from "../kernel/files.ts";
-import { O, sys } from "../kernel/sys.ts";
+import { isDirectory, isFile, readBytes, readWhole } from "../kernel/files.ts";
+import type { LoaderFiles } from "./esp.ts";
 
-/** rEFInd's parts on this machine, and what they are called on an EFI partition. */
-export interface RefindFiles {
-  /** Path of the loader, `…/refind_x64.efi`. */
-  loader: string;
-  /** Path of its btrfs driver. */
-  driver: string;
-  /** "refind_x64.efi" */
-  loaderName: string;
-  /** The folder beside the loader that it loads drivers from: "drivers_x64". */
-  driversFolder: string;
-  /** "btrfs_x64.efi" */
-  driverName: string;
-  /** What firmware starts from a disk that it has no entry for: "BOOTX64.EFI". */
-  removableName: string;
-  /** "0.13.2", where it is easily read out of the loader. */
-  version: string | undefined;
-}
+export type { LoaderFiles as RefindFiles } from "./esp.ts";
 
 /** EFI's name of an architecture, and what packagers call the drivers' folder: upstream and Debian, Alpine. */
 const spellings = {
@@ -39,13 +23,13 @@ export const hostRefindFolders: readonly string[] = ["/usr/share/refind"];
  * root of an unpacked package. A version number says nothing about the driver (some builds of Alpine's left it out), so the files are looked
  * at. Refuses with E_BOOT_LOADER, before anything is written.
  */
-export function findRefind(wish: { dir?: string; packageDirs: readonly string[]; arch: Arch }): RefindFiles | Refusal {
+export function findRefind(wish: { dir?: string; packageDirs: readonly string[]; arch: Arch }): LoaderFiles | Refusal {
   const { dir, arch } = wish;
   const { efi, drivers } = spellings[arch];
   const loaderName = `refind_${efi}.efi`;
   const driverName = `btrfs_${efi}.efi`;
   if (dir !== undefined && !isDirectory(dir)) {
-    return refuse("E_BOOT_LOADER", `--refind ${dir}: no such directory. Nothing was changed.`);
+    return refuse("E_BOOT_LOADER", `--refind ${dir}: no such directory.`);
   }
   const faults: string[] = [];
   for (const base of dir === undefined ? wish.packageDirs : [dir]) {
@@ -60,9 +44,10 @@ export function findRefind(wish: { dir?: string; packageDirs: readonly string[];
           : programFault(driver, arch));
       if (fault === undefined && driver !== undefined) {
         return {
-          ...{ loader, driver, loaderName, driverName },
-          driversFolder: drivers[0],
+          ...{ loader, loaderName },
           removableName: `BOOT${efi.toUpperCase()}.EFI`,
+          companions: [{ from: driver, to: `${drivers[0]}/${driverName}` }],
+          menuName: "refind.conf",
           version: versionOf(loader),
         };
       }
@@ -76,7 +61,7 @@ export function findRefind(wish: { dir?: string; packageDirs: readonly string[];
       : `No rEFInd for ${arch} (${loaderName}) in ${looked}.`;
   return refuse(
     "E_BOOT_LOADER",
-    `${what} Nothing was changed.`,
+    what,
     arch === "x86_64"
       ? "Install refind (Alpine edge/testing, or Debian), or unpack rEFInd's binary zip and name its folder: --refind DIR."
       : "No distribution packages it: unpack rEFInd's binary zip and name its folder: --refind DIR.",
@@ -93,8 +78,7 @@ function programFault(path: string, arch: Arch): string | undefined {
 const NEAR = 64;
 
 function versionOf(loader: string): string | undefined {
-  using fd = Fd.open(loader, O.RDONLY);
-  const bytes = new Uint8Array(sys.read(fd.number, sys.fstat(fd.number).size, 0));
+  const bytes = readWhole(loader);
   const marker = Array.from("rEFInd Version %s", (letter) => [letter.charCodeAt(0), 0]).flat();
   for (let at = bytes.indexOf(marker[0] ?? 0); at >= 0; at = bytes.indexOf(marker[0] ?? 0, at + 1)) {
     if (!marker.every((byte, index) => bytes[at + index] === byte)) continue;

@@ -45,3 +45,10 @@ export function attachLoop(
   const [number, device] = sys.loopAttach(backing.number, startByte, bytes, readonly);
   return { device, fd: Fd.adopt(number) };
 }
+
+/** Everything that was written to a device is on the medium, and is read from there again. */
+export function flushDevice(path: string): void {
+  using fd = Fd.changing(path);
+  fd.flush();
+  sys.flushBuffers(fd.number);
+}

@@ -1,3 +1,4 @@
+import { hex } from "../../model/text/hex.ts";
 import { Fd, readLink, readText } from "./files.ts";
 import { sys } from "./sys.ts";
 
@@ -41,5 +42,10 @@ export function randomBytes(count: number): Uint8Array {
 
 /** Random bytes as hexadecimal digits. */
 export function randomHex(bytes: number): string {
-  return [...randomBytes(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(randomBytes(bytes));
+}
+
+/** `uname -m` */
+export function machineName(): string {
+  return sys.uname().machine;
 }

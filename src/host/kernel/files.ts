@@ -260,3 +260,26 @@ export function symlink(target: string, path: string): void {
 export function newName(now: number = Date.now()): string {
   return mintId(now, new Uint8Array(sys.random(8)));
 }
+
+/** All bytes of a regular file. */
+export function readWhole(path: string): Uint8Array {
+  using fd = Fd.reading(path);
+  return fd.read(fd.stat().size, 0);
+}
+
+/** Writes a new file, for its owner alone, or replaces the content of an old one. */
+export function writeBytes(path: string, bytes: Uint8Array): void {
+  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  fd.write(bytes.slice().buffer);
+}
+
+/** Copies what follows `offset` of a file into another one, for its owner alone. */
+export function copyFrom(from: string, offset: number, to: string): void {
+  using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
+  for (let at = offset; ;) {
+    const bytes = readBytes(from, at, CHUNK);
+    if (bytes.length === 0) return;
+    target.write(bytes.slice().buffer);
+    at += bytes.length;
+  }
+}

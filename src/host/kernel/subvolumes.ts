@@ -1,5 +1,5 @@
 import { isSysError } from "./failure.ts";
-import type { Fd } from "./files.ts";
+import { Fd } from "./files.ts";
 import { sys, type SubvolumeInfo } from "./sys.ts";
 
 /** btrfs's calls, a function each, on open directories. What firn does with them is host/volume's. */
@@ -62,4 +62,20 @@ export function startCleaner(fd: Fd): void {
 /** Puts everything written to the filesystem on disk, super block included. An error means that it is not. */
 export function syncFilesystem(fd: Fd): void {
   sys.syncfs(fd.number);
+}
+
+/** Where btrfs keeps a file; two of the same are one. It must have been flushed. */
+export interface FileLayout {
+  inode: number;
+  bytes: number;
+  /** Seconds since the epoch. */
+  mtime: number;
+  extents: readonly [offset: number, type: number, compression: number, disk: number, length: number][];
+}
+
+/** The layout of a file on btrfs. */
+export function fileLayout(path: string): FileLayout {
+  using fd = Fd.reading(path);
+  const { ino, size, mtime } = fd.stat();
+  return { inode: ino, bytes: size, mtime, extents: sys.extents(fd.number, ino) };
 }

@@ -24,6 +24,24 @@ export function initramfsFormat(head: Uint8Array): "gzip" | "zstd" | "xz" | "lz4
   return starts(0x30, 0x37, 0x30, 0x37, 0x30) ? "cpio" : undefined;
 }
 
+/** What an initramfs holds of what a start from btrfs needs. */
+export interface InitramfsContent {
+  readonly init: boolean;
+  /** Modules of the kernel's release. */
+  readonly modules: boolean;
+  /** As a module, or built into the kernel. */
+  readonly btrfs: boolean;
+}
+
+/** From the list of an initramfs's files, a path a line, and the text of the kernel's modules.builtin. */
+export function initramfsContent(listing: string, release: string, builtin: string): InitramfsContent {
+  return {
+    init: /^(\.?\/)?init$/m.test(listing),
+    modules: listing.includes(`lib/modules/${release}/`),
+    btrfs: /\/btrfs\.ko/.test(listing + builtin),
+  };
+}
+
 /** A file extent: offset, type (0 inline, 1 regular, 2 preallocated), compression (2 is LZO), disk address (0 is a hole), length. */
 export type Extent = readonly [offset: number, type: number, compression: number, disk: number, length: number];
 

@@ -19,6 +19,14 @@ export interface ApkTrouble {
   readonly missing?: readonly MissingPackage[];
 }
 
+/** What apk does not say, and a message should. */
+export interface TroubleContext {
+  /** How the user spelled a repository, by what apk was told. */
+  readonly shown: Readonly<Record<string, string>>;
+  /** File names of the keys that apk was to trust. */
+  readonly keys: () => readonly string[];
+}
+
 /** Network words of apk-tools 2.14 and 3 (src/print.c) and libfetch (libfetch/common.c, its error table). */
 const network =
   /could not connect|temporary error|network (error|connection)|DNS|timed out|connection|host|remote server|TLS|certificate|HTTP|unexpected end of file/i;
@@ -27,7 +35,7 @@ const damaged =
   /BAD (signature|archive)|IO ERROR|(v2 package )?integrity error|format (is invalid|error)|ADB .*error|crypto error/;
 
 const repositoryLine =
-  /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+)$/;
+  /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+?)(?: \(check repositories file\))?$/;
 const packageLine = /^ERROR: (\S+-[0-9]\S*-r\d+): (.+)$/;
 const scriptLine =
   /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
@@ -37,11 +45,12 @@ function problem(code: Problem["code"], message: string, hint?: string): Problem
 }
 
 /** What a repository's warning means. apk itself goes on without the repository, and often exits with 0. */
-function repositoryProblem(place: string, reason: string): Problem {
+function repositoryProblem(told: string, reason: string, { shown, keys }: TroubleContext): Problem {
+  const place = shown[told] ?? told;
   if (reason.includes("UNTRUSTED"))
     return problem(
       "E_SIGNATURE",
-      `${place}: the index is signed with a key that is not trusted here.`,
+      `${place}: the index is signed with a key that is not trusted here. Known keys: ${keys().join(", ") || "none"}.`,
       "Give the folder with the repository's public key with --keys-dir.",
     );
   if (damaged.test(reason))
@@ -51,7 +60,7 @@ function repositoryProblem(place: string, reason: string): Problem {
       "Try another mirror.",
     );
   const none = reason.includes("No such file or directory");
-  const what = none ? "there is no index for this architecture" : reason.replace(/ \(check repositories file\)$/, "");
+  const what = none ? "there is no index for this architecture" : reason;
   return problem(
     "E_MIRROR",
     `${place}: ${what}.`,
@@ -143,11 +152,11 @@ function databaseProblem(reason: string): Problem {
  * What went wrong in a run of apk, whatever its exit code says: apk exits with 0 when a repository is missing or its signature is
  * not trusted, and when a trigger failed. A script's own output does not count unless apk reports the script. Undefined when all went well.
  */
-export function apkTrouble(output: ApkOutput): ApkTrouble | undefined {
+export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTrouble | undefined {
   const lines = output.stderr.split("\n");
   for (const line of lines) {
     const match = repositoryLine.exec(line);
-    if (match) return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "") };
+    if (match) return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context) };
   }
   const scripts: string[] = [];
   let space = false;

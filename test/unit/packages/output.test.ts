@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseChanges, parseStep } from "../../../src/model/packages/output.ts";
-import { apkTrouble } from "../../../src/model/packages/trouble.ts";
+import { apkTrouble, type ApkTrouble } from "../../../src/model/packages/trouble.ts";
+
+/** The trouble in a run whose repositories the user calls as apk does. */
+const troubleIn = (stderr: string, status: number, stdout = ""): ApkTrouble | undefined =>
+  apkTrouble({ status, stdout, stderr }, { shown: {}, keys: () => [] });
 
 test("every kind of step is read", () => {
   const cases: [string, unknown][] = [
@@ -133,7 +137,7 @@ test("each trouble has its code, whatever the exit code", () => {
     ],
   ];
   for (const [status, stderr, code, message] of cases) {
-    const problem = apkTrouble({ status, stdout: "", stderr })?.problem;
+    const problem = troubleIn(stderr, status)?.problem;
     assert.equal(problem?.code, code, stderr);
     assert.match(problem?.message ?? "", message);
   }
@@ -147,7 +151,7 @@ test("a missing package tells who wants it", () => {
     required by: needs-missing-1.0-r0[so:libnone.so.1]
                  other-1.0-r0[so:libnone.so.1]
 `;
-  const trouble = apkTrouble({ status: 2, stdout: "", stderr });
+  const trouble = troubleIn(stderr, 2);
   assert.deepEqual(trouble?.missing, [
     { name: "alpine-bse", requiredBy: ["world[alpine-bse]"] },
     { name: "so:libnone.so.1", requiredBy: ["needs-missing-1.0-r0[so:libnone.so.1]", "other-1.0-r0[so:libnone.so.1]"] },
@@ -160,5 +164,20 @@ test("a missing package tells who wants it", () => {
 
 test("what a script says is no trouble", () => {
   const stderr = "ERROR: from a script\nWARNING: opening things: hello\nwarning: deprecated\nERROR: Unable to do it";
-  assert.equal(apkTrouble({ status: 0, stdout: "OK: 1 MiB in 1 packages", stderr }), undefined);
+  assert.equal(troubleIn(stderr, 0, "OK: 1 MiB in 1 packages"), undefined);
+});
+
+test("a repository is called as the user called it, and who signed with a stranger's key is told which keys count", () => {
+  const context = { shown: { "/run/firn/repositories/1": "/srv/own" }, keys: () => ["a.rsa.pub", "b.rsa.pub"] };
+  const said = (stderr: string): string | undefined =>
+    apkTrouble({ status: 0, stdout: "", stderr }, context)?.problem.message;
+  assert.equal(
+    said("WARNING: opening /run/firn/repositories/1: UNTRUSTED signature"),
+    "/srv/own: the index is signed with a key that is not trusted here. Known keys: a.rsa.pub, b.rsa.pub.",
+  );
+  // A path may be the start of another one.
+  assert.match(
+    said("WARNING: opening /run/firn/repositories/11: BAD signature") ?? "",
+    /^\/run\/firn\/repositories\/11: /,
+  );
 });

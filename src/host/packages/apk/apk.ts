@@ -5,9 +5,8 @@ import { parseChanges, parseStep } from "../../../model/packages/output.ts";
 import type { ApkTrouble } from "../../../model/packages/trouble.ts";
 import { nearestFew } from "../../../model/text/nearest.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { exists, isFile } from "../../kernel/files.ts";
+import { exists, isFile, rename } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
-import { sys } from "../../kernel/sys.ts";
 import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
 import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -165,7 +164,7 @@ export function predownload(target: ApkTarget, args: readonly string[]): number 
     const file = `${folder.path}/${packageFile(offer)}`;
     if (!isFile(file)) continue;
     verifyPackage(file, offer, folder.path);
-    sys.rename(file, outside(target, `${cacheDir}/${cacheFile(offer)}`), 0);
+    rename(file, outside(target, `${cacheDir}/${cacheFile(offer)}`));
     bytes += offer.packageBytes;
   }
   return bytes;

@@ -2,9 +2,9 @@ import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf
 import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } from "../../../model/packages/index.ts";
 import { compareVersions } from "../../../model/packages/version.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { copyFile, isFile, makeDirectories, names, removeTree } from "../../kernel/files.ts";
+import { machineName } from "../../kernel/environment.ts";
+import { copyFile, isFile, makeDirectories, names, removeTree, rename } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
-import { sys } from "../../kernel/sys.ts";
 import { download } from "./download.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyIndex, verifyPackage } from "./verify.ts";
@@ -33,7 +33,7 @@ const architectures: Record<string, string> = { x86_64: "x86_64", aarch64: "aarc
 
 /** apk's name of this machine's architecture. Throws E_ARCH for one that firn does not know. */
 export function hostArchitecture(): string {
-  const { machine } = sys.uname();
+  const machine = machineName();
   const arch = architectures[machine];
   if (arch === undefined)
     throw new FirnError("E_ARCH", `${machine}: firn knows no Alpine for this machine.`, `It knows x86_64 and aarch64.`);
@@ -68,7 +68,7 @@ function offers(wish: BootstrapWish, arch: string, tmp: string): Offer[] {
     } else if (!isFile(file)) {
       throw new FirnError(
         "E_MIRROR",
-        `${file}: there is no such index. Nothing was changed.`,
+        `${file}: there is no such index.`,
         "A repository is a folder that holds a folder for each architecture.",
       );
     }
@@ -97,7 +97,7 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
     const where = wish.repositories.join(", ");
     throw new FirnError(
       "E_MIRROR",
-      `Neither apk-tools-static nor apk-tools is in ${where}. Nothing was changed.`,
+      `Neither apk-tools-static nor apk-tools is in ${where}.`,
       "Add the repository that has it (Alpine's main) with -X, or install apk here.",
     );
   }
@@ -111,7 +111,7 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
     if (offer === undefined && name.startsWith("so:"))
       throw new FirnError(
         "E_MIRROR",
-        `${main.name} needs ${name}, which no given repository provides. Nothing was changed.`,
+        `${main.name} needs ${name}, which no given repository provides.`,
         "Add Alpine's main repository with -X.",
       );
     if (offer === undefined || chosen.has(offer.name)) continue;
@@ -153,7 +153,7 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
   const beside = temporaryFolder(cacheDir);
   try {
     copyFile(file, `${beside.path}/package`, 0o644);
-    sys.rename(`${beside.path}/package`, cached, 0);
+    rename(`${beside.path}/package`, cached);
   } finally {
     beside[Symbol.dispose]();
   }
@@ -175,10 +175,7 @@ function unpackedTool(root: string, tmp: string): ApkTool & Disposable {
     .flatMap((folder) => names(`${root}/${folder}`).map((name) => `${folder}/${name}`))
     .find((path) => /\/ld-musl-[a-z0-9_]+\.so\.1$/.test(path));
   if (program === undefined || loader === undefined)
-    throw new FirnError(
-      "E_MIRROR",
-      "The mirror's apk-tools or musl does not hold what firn needs to run apk. Nothing was changed.",
-    );
+    throw new FirnError("E_MIRROR", "The mirror's apk-tools or musl does not hold what firn needs to run apk.");
   return {
     argv: [`${root}/${loader}`, "--library-path", `${root}/lib:${root}/usr/lib`, program],
     env,
@@ -212,11 +209,7 @@ export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
     const tool = unpackedTool(root, folder.path);
     const { stdout } = run([...tool.argv, "--version"]);
     if (!stdout.startsWith("apk-tools "))
-      throw new FirnError(
-        "E_MIRROR",
-        "The mirror's apk does not run here. Nothing was changed.",
-        "Install apk on this machine.",
-      );
+      throw new FirnError("E_MIRROR", "The mirror's apk does not run here.", "Install apk on this machine.");
     return tool;
   } catch (error) {
     folder[Symbol.dispose]();

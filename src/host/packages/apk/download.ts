@@ -1,7 +1,7 @@
 import { FirnError } from "../../../model/problem.ts";
+import { ownVariable } from "../../kernel/environment.ts";
 import { isFile } from "../../kernel/files.ts";
 import { tryRun, type Finished } from "../../kernel/run.ts";
-import { sys } from "../../kernel/sys.ts";
 
 /** Seconds without a byte after which a mirror counts as unreachable. */
 const PATIENCE = "30";
@@ -10,8 +10,8 @@ const PATIENCE = "30";
 export function proxySettings(): Record<string, string> {
   const settings: Record<string, string> = {};
   for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
-    const value = sys.getenv(name) ?? sys.getenv(name.toUpperCase());
-    if (value !== null) settings[name] = value;
+    const value = ownVariable(name) ?? ownVariable(name.toUpperCase());
+    if (value !== undefined) settings[name] = value;
   }
   return settings;
 }
@@ -38,7 +38,7 @@ export function download(url: string, file: string): void {
   const said = last.replace(/^(failed|wget|curl): /, "").replace(/\.$/, "");
   throw new FirnError(
     "E_MIRROR",
-    `${url} cannot be fetched${said === "" ? "" : `: ${said}`}. Nothing was changed.`,
+    `${url} cannot be fetched${said === "" ? "" : `: ${said}`}.`,
     "Check the network and the repository's address.",
   );
 }

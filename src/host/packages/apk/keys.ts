@@ -42,7 +42,7 @@ export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySou
   if (keysDir !== undefined && (!isDirectory(keysDir) || collect(keysDir) === 0))
     throw new FirnError(
       "E_SIGNATURE",
-      `${keysDir}: there is no public key (*.pub) in this folder. Nothing was changed.`,
+      `${keysDir}: there is no public key (*.pub) in this folder.`,
       "--keys-dir takes a folder of public keys such as /etc/apk/keys.",
     );
   for (const [name, text] of keys) writeText(`${into}/${name}`, text, 0o644);

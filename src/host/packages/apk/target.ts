@@ -1,10 +1,16 @@
-import { repositoryPlace } from "../../../model/packages/conf.ts";
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
 import { packageList } from "../../../model/packages/database.ts";
 import { FirnError } from "../../../model/problem.ts";
+import {
+  insideRoot,
+  makeDirectories,
+  makeDirectory,
+  names,
+  newName,
+  readTextIfAny,
+  removeDirectory,
+} from "../../kernel/files.ts";
 import { isSysError } from "../../kernel/failure.ts";
-import { sys } from "../../kernel/sys.ts";
-import { insideRoot, makeDirectories, names, newName, readTextIfAny } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
@@ -66,8 +72,8 @@ export function cacheUsable(target: ApkTarget): boolean {
   try {
     makeDirectories(folder);
     const probe = `${folder}/firn-${newName()}`;
-    sys.mkdir(probe, 0o700);
-    sys.rmdir(probe);
+    makeDirectory(probe, 0o700);
+    removeDirectory(probe);
     return true;
   } catch (error) {
     if (isSysError(error)) return false;
@@ -106,8 +112,11 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
 
 /** The error for a run that went wrong, or undefined. apk's own exit code says too little: see apkTrouble. */
 export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | undefined {
-  const trouble = apkTrouble(finished);
-  if (trouble !== undefined) return { ...trouble, problem: inUsersWords(target, trouble.problem) };
+  const trouble = apkTrouble(finished, {
+    shown: target.shown ?? {},
+    keys: () => names(outside(target, target.keysDir)),
+  });
+  if (trouble !== undefined) return trouble;
   if (finished.status === 0) return undefined;
   const broken = packageList(databaseText(target) ?? "").filter((known) => known.broken !== "");
   if (broken.length > 0 && finished.stderr.trim() === "") {
@@ -123,22 +132,7 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   return { problem: programFailed(finished).problem };
 }
 
-function inUsersWords(target: ApkTarget, problem: ApkTrouble["problem"]): ApkTrouble["problem"] {
-  let { message } = problem;
-  for (const repository of target.repositories) {
-    const place = repositoryPlace(repository);
-    const shown = target.shown?.[place];
-    // A path may be the start of another one, so only whole names are replaced.
-    if (shown !== undefined) message = message.split(`${place}: `).join(`${shown}: `);
-  }
-  if (problem.code !== "E_SIGNATURE" || !message.includes("not trusted")) return { ...problem, message };
-  const known = names(outside(target, target.keysDir)).join(", ") || "none";
-  return { ...problem, message: `${message} Known keys: ${known}.` };
-}
-
 /** Throws the error of a run that went wrong. */
 export function orThrowTrouble(trouble: ApkTrouble | undefined): void {
-  if (trouble === undefined) return;
-  const { code, message, hint } = trouble.problem;
-  throw new FirnError(code, message, hint);
+  if (trouble !== undefined) throw FirnError.of(trouble.problem);
 }

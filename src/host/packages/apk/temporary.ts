@@ -1,5 +1,4 @@
-import { newName, removeTree } from "../../kernel/files.ts";
-import { sys } from "../../kernel/sys.ts";
+import { makeDirectory, newName, removeTree } from "../../kernel/files.ts";
 
 /** A folder for root alone with a name that nobody can guess, deleted when its scope ends. */
 export interface TemporaryFolder extends Disposable {
@@ -9,6 +8,6 @@ export interface TemporaryFolder extends Disposable {
 /** Makes a temporary folder below `base`. mkdir fails rather than take what is there already. */
 export function temporaryFolder(base: string): TemporaryFolder {
   const path = `${base}/firn-${newName()}`;
-  sys.mkdir(path, 0o700);
+  makeDirectory(path, 0o700);
   return { path, [Symbol.dispose]: () => removeTree(path) };
 }

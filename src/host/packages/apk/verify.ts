@@ -1,8 +1,7 @@
 import { checksumHex, type IndexRecord } from "../../../model/packages/index.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { Fd, isFile, names, readBytes } from "../../kernel/files.ts";
+import { copyFrom, isFile, names, readBytes, writeBytes } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
-import { O, sys } from "../../kernel/sys.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** A signature or control member is far smaller: signatures have 1 KiB, the largest control members (scripts) some 100 KiB. */
@@ -12,22 +11,6 @@ const LARGEST_MEMBER = 4 << 20;
 function* candidates(bytes: Uint8Array): Generator<number> {
   for (let at = bytes.indexOf(0x1f, 1); at >= 0; at = bytes.indexOf(0x1f, at + 1))
     if (bytes[at + 1] === 0x8b && bytes[at + 2] === 8) yield at;
-}
-
-function writeSlice(path: string, bytes: Uint8Array): void {
-  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
-  sys.write(fd.number, bytes.slice().buffer);
-}
-
-/** Copies what follows `offset` of a file. */
-function copyRest(from: string, to: string, offset: number): void {
-  using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
-  for (let at = offset; ;) {
-    const bytes = readBytes(from, at, 1 << 20);
-    if (bytes.length === 0) return;
-    sys.write(target.number, bytes.slice().buffer);
-    at += bytes.length;
-  }
 }
 
 /** The digest of a file as lower-case hexadecimal. An installed Alpine has no openssl program, but busybox has these. */
@@ -44,7 +27,7 @@ function memberEnd(
   isEnd: (file: string) => boolean,
 ): number | undefined {
   for (const offset of candidates(bytes.subarray(start))) {
-    writeSlice(file, bytes.subarray(start, start + offset));
+    writeBytes(file, bytes.subarray(start, start + offset));
     if (isEnd(file)) return start + offset;
   }
   return undefined;
@@ -53,7 +36,7 @@ function memberEnd(
 const isGzip = (file: string): boolean => tryRun(["gzip", "-t", file]).status === 0;
 
 function refuse(what: string, why: string, hint = "Try another mirror."): never {
-  throw new FirnError("E_SIGNATURE", `${what}: ${why}. Nothing was changed.`, hint);
+  throw new FirnError("E_SIGNATURE", `${what}: ${why}.`, hint);
 }
 
 /** The only name in a signature member. Nothing signs that member itself, so whatever else is in it comes from nobody knows whom. */
@@ -92,7 +75,7 @@ function splitIndex(file: string, what: string, folder: string): IndexParts {
     refuse(what, `the index is signed in a way that firn does not know (${listed || "no signature"})`);
   run(["tar", "-xzf", packed, "-C", folder, signature]);
   const rest = `${folder}/rest`;
-  copyRest(file, rest, end);
+  copyFrom(file, end, rest);
   return { signature: `${folder}/${signature}`, scheme, key, rest };
 }
 
@@ -159,8 +142,8 @@ export function verifyPackage(file: string, record: IndexRecord, tmp: string, un
   const info = run(["tar", "-xzOf", control, ".PKGINFO"]).stdout;
   const expected = /^datahash = ([0-9a-f]{64})$/m.exec(info)?.[1];
   const data = `${folder.path}/data`;
-  copyRest(file, data, end);
+  copyFrom(file, end, data);
   if (expected === undefined || digest("sha256", data) !== expected)
     refuse(what, "the files in the package are not those that were signed: it was damaged or changed");
-  if (unpackable !== undefined) copyRest(data, unpackable, 0);
+  if (unpackable !== undefined) copyFrom(data, 0, unpackable);
 }

@@ -1,4 +1,6 @@
-import { spawnSync } from "node:child_process";
+/** The real binary, and ways to run it. */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,4 +45,42 @@ export async function firn(
     ...(options.env === undefined ? {} : { env: { ...process.env, ...options.env } }),
   });
   return { status: status ?? (signal === null ? -1 : 128), stdout, stderr };
+}
+
+export interface Running {
+  child: ChildProcess;
+  /** What it has said so far, on stderr. */
+  said: () => string;
+  ended: Promise<Ran>;
+}
+
+/** Starts firn, or `wrapper` with firn behind it, in a process group of its own, without waiting for its end. */
+export async function start(args: readonly string[], wrapper: readonly string[] = []): Promise<Running> {
+  const [program = "", ...rest] = [...wrapper, await firnBinary(), ...args];
+  const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = once(child, "close").then(([code]): Ran => ({
+    status: (code as number | null) ?? 128,
+    stdout,
+    stderr,
+  }));
+  return { child, said: () => stderr, ended };
+}
+
+/** What a command line begins with to run in a mount namespace of its own, in which `script` (sh) has hidden or lent things. */
+export function behind(script: string): string[] {
+  return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", `${script}\nexec "$@"`, "sh"];
+}
+
+/** Runs firn there, perhaps as somebody else. */
+export async function firnBehind(
+  script: string,
+  args: readonly string[],
+  prefix: readonly string[] = [],
+): Promise<Ran> {
+  const [program = "", ...rest] = [...behind(script), ...prefix, await firnBinary(), ...args];
+  const { status, stdout, stderr } = spawnSync(program, rest, { encoding: "utf8", input: "" });
+  return { status: status ?? -1, stdout, stderr };
 }

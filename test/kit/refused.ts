@@ -1,9 +1,8 @@
-/** How the tests of bad input run firn: what is refused has its code, its exit code, a message that names the thing, and changed nothing. */
+/** What is refused has its code, its exit code, a message that names the thing, and changed nothing. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { exitCodes, type ProblemCode } from "../../src/model/problem.ts";
-import { firnBinary, type Ran } from "./firn.ts";
+import type { Ran } from "./firn.ts";
 
 export interface Expected {
   code: ProblemCode;
@@ -28,18 +27,6 @@ export function assertRefused(ran: Ran, { code, message, hint }: Expected): void
 export function assertUntouched(ran: Ran, expected: Expected): void {
   assertRefused(ran, expected);
   assert.match(ran.stderr, /Nothing was changed/, "nothing says that nothing was changed");
-}
-
-/** Runs firn in a mount namespace where `script` (sh) has hidden things, perhaps as somebody else. */
-export async function firnBehind(
-  script: string,
-  args: readonly string[],
-  prefix: readonly string[] = [],
-): Promise<Ran> {
-  const command = ["sh", "-ec", `${script}\nexec "$@"`, "sh", ...prefix, await firnBinary(), ...args];
-  const argv = ["--mount", "--propagation", "private", ...command];
-  const { status, stdout, stderr } = spawnSync("unshare", argv, { encoding: "utf8", input: "" });
-  return { status: status ?? -1, stdout, stderr };
 }
 
 /** No image, and nothing beside it that begins with its name. */

@@ -17,26 +17,30 @@ export interface Traced extends Ran {
   calls: Call[];
 }
 
+/** strace's command line up to the program; `calls` is a list for `-e trace=`. */
+export function strace(file: string, calls: string): string[] {
+  return ["strace", "-f", "-y", "-s", "300", "-o", file, "-e", `trace=${calls}`];
+}
+
+/** What strace wrote; a call that another process interrupted is without its end. */
+export function callsIn(file: string): Call[] {
+  const found = readFileSync(file, "utf8").matchAll(/^(\d+) +(\w+)\((.*)$/gm);
+  return [...found].map(([, pid = "", name = "", text = ""]) => ({ pid, name, text }));
+}
+
 /**
- * Runs firn under strace. `calls` is a list for `-e trace=`; `inject` as in strace's manual. The calls of firn's worker, which does all
- * the work in namespaces of its own, are those of the second process.
+ * Runs firn under strace; `inject` as in strace's manual. The calls of firn's worker, which does all the work in namespaces of its own,
+ * are those of the second process.
  */
 export async function traced(args: readonly string[], calls: string, inject?: string): Promise<Traced> {
   const folder = mkdtempSync(join(tmpdir(), "firn-trace-"));
   const file = join(folder, "trace");
   const fault = inject === undefined ? [] : ["-e", `inject=${inject}`];
-  const options = ["-f", "-y", "-s", "300", "-o", file, "-e", `trace=${calls}`, ...fault];
   try {
-    const binary = await firnBinary();
-    const ran = spawnSync("strace", [...options, binary, ...args], { encoding: "utf8", input: "", maxBuffer: 1 << 28 });
+    const [program = "", ...options] = [...strace(file, calls), ...fault, await firnBinary(), ...args];
+    const ran = spawnSync(program, options, { encoding: "utf8", input: "", maxBuffer: 1 << 28 });
     assert.equal(ran.error, undefined);
-    const found = readFileSync(file, "utf8").matchAll(/^(\d+) +(\w+)\((.*)$/gm);
-    return {
-      status: ran.status ?? 128,
-      stdout: ran.stdout,
-      stderr: ran.stderr,
-      calls: [...found].map(([, pid = "", name = "", text = ""]) => ({ pid, name, text })),
-    };
+    return { status: ran.status ?? 128, stdout: ran.stdout, stderr: ran.stderr, calls: callsIn(file) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

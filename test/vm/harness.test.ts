@@ -1,27 +1,20 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
+import { requires } from "../kit/requires.ts";
 import { packageFile, unpackPackage } from "./harness/alpine.ts";
 import * as disk from "./harness/disk.ts";
-import { disksUnavailable, vmUnavailable } from "./harness/firmware.ts";
 import { startMachine } from "./harness/machine.ts";
 import { mirrorDisk } from "./harness/mirror-disk.ts";
-import { findProgram, runProgram } from "./harness/program.ts";
+import { runProgram } from "./harness/program.ts";
 import { buildLiveSystem } from "./harness/live.ts";
 
 const mirror = join(alpineMirror, "v3.19.1");
 
-const skip =
-  vmUnavailable() ??
-  disksUnavailable() ??
-  (existsSync(mirror) ? undefined : `no Alpine packages in ${mirror}`) ??
-  (findProgram("apt-get") === undefined
-    ? "the fixture packages are made from Debian's, and there is no apt-get"
-    : undefined);
+const skip = requires("qemu", "disks", "mirror", "apt");
 
 /** The machine's only program: it says what it was booted with, then offers a login on the serial console. */
 const init = `#!/bin/busybox sh
@@ -33,7 +26,7 @@ echo "firn-marker $(cat /proc/cmdline)"
 while :; do getty -L 115200 /dev/ttyS0 vt100; done
 `;
 
-describe("a volume made by hand boots in a virtual machine", { skip: skip ?? false }, () => {
+describe("a volume made by hand boots in a virtual machine", { skip }, () => {
   let folder: Awaited<ReturnType<typeof disk.temporaryFolder>>;
   let image = "";
 
@@ -122,7 +115,7 @@ describe("a volume made by hand boots in a virtual machine", { skip: skip ?? fal
   });
 });
 
-describe("an Alpine live system in RAM", { skip: skip ?? false }, () => {
+describe("an Alpine live system in RAM", { skip }, () => {
   test("boots to a root shell with a mirror on a second disk, EFI variables, and the disks that firn works on", async () => {
     await using folder = await disk.temporaryFolder();
     const { v1, keysDir } = await fixtures();

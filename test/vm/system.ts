@@ -1,27 +1,19 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildPackages } from "../../scripts/package.ts";
 import { firnBinary } from "../kit/firn.ts";
+import { PASSWORD, imageWith, machineFlags } from "../kit/image.ts";
+import { requires } from "../kit/requires.ts";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
-import { imageWith, machineFlags, PASSWORD } from "../kit/image.ts";
 import { cached, cacheKey } from "./harness/cache.ts";
-import { disksUnavailable, vmUnavailable } from "./harness/firmware.ts";
 import { type Machine, type MachineOptions, startMachine } from "./harness/machine.ts";
 import { mirrorDisk } from "./harness/mirror-disk.ts";
-import { findProgram } from "./harness/program.ts";
 
-/** Why no installed system can be booted here, for a test's `skip`; false when one can. */
-export const skip: string | false =
-  vmUnavailable() ??
-  disksUnavailable() ??
-  (existsSync(alpineMirror) ? undefined : `no Alpine packages in ${alpineMirror}`) ??
-  (findProgram("apt-get") === undefined
-    ? "the fixture packages are made from Debian's, and there is no apt-get"
-    : undefined) ??
-  false;
+/** Why no installed system can be booted here, or false. */
+export const skip = requires("qemu", "disks", "mirror", "apt");
 
 export interface Sources {
   /** firn's own packages, made of the binary under test. */

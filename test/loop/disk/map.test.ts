@@ -19,13 +19,11 @@ import { buildFirn } from "../../../scripts/build.ts";
 import type { Disk, DiskState } from "../../../src/model/disk/inspection.ts";
 import type { DiskLayout, Partition } from "../../../src/model/disk/layout.ts";
 import type { Problem } from "../../../src/model/problem.ts";
+import { behind } from "../../kit/firn.ts";
+import { refindFolder, requires } from "../../kit/requires.ts";
 
 const MiB = 2 ** 20;
-const refindFolder = "/usr/share/refind/refind";
-const skip =
-  (process.getuid?.() === 0 ? false : "needs root") ||
-  (existsSync("/dev/loop-control") ? false : "needs loop devices") ||
-  (existsSync(`${refindFolder}/refind_x64.efi`) ? false : `needs rEFInd in ${refindFolder}`);
+const skip = requires("root", "loop", "refind");
 
 let work = "";
 let program = "";
@@ -34,7 +32,7 @@ const loops: string[] = [];
 before(async () => {
   if (skip) return;
   work = mkdtempSync(join(tmpdir(), "firn-block-"));
-  program = await buildFirn(join(import.meta.dirname, "../../kit/block-probe.ts"), join(work, "probe"));
+  program = await buildFirn(join(import.meta.dirname, "../../kit/probes/block-probe.ts"), join(work, "probe"));
 });
 
 after(() => {
@@ -266,14 +264,7 @@ test("a disk in use is refused with what uses it, and where", { skip }, () => {
     assert.match(mounted?.message ?? "", /Nothing was changed\.$/);
     assert.match(mounted?.hint ?? "", /Unmount it/);
     // In a namespace that does not see the mount, the kernel still knows that the device is taken.
-    const hidden = probe("inspect", { path: inner }, [
-      "unshare",
-      "--mount",
-      "sh",
-      "-c",
-      `umount '${place}'; exec "$@"`,
-      "sh",
-    ]);
+    const hidden = probe("inspect", { path: inner }, behind(`umount '${place}'`));
     assert.equal(hidden.refusal?.code, "E_DISK_BUSY");
   } finally {
     sh("umount", place);
@@ -293,10 +284,10 @@ test("the disk of the running system is refused, and what is no disk is named fo
   const folder = probe("inspect", { path: work }).refusal;
   assert.match(folder?.message ?? "", /is a directory/);
 
-  const root = sh("findmnt", "-no", "SOURCE", "/").trim();
-  if (!root.startsWith("/dev/")) return;
-  const parent = sh("lsblk", "-ndo", "PKNAME", root).trim();
-  const refusal = probe("inspect", { path: parent === "" ? root : `/dev/${parent}` }).refusal;
+  // Mounted over / in a namespace of its own: to what runs there, it is where / comes from.
+  const disk = loop(blank("root", 16 * MiB));
+  sh("mkfs.ext4", "-q", disk);
+  const refusal = probe("inspect", { path: disk }, behind(`mount ${disk} /`)).refusal;
   assert.equal(refusal?.code, "E_DISK_BUSY");
   assert.match(refusal?.message ?? "", /holds the running system\. Nothing was changed\./);
 });
@@ -328,7 +319,7 @@ test(
 
 test("without loop devices the refusal says what to load", { skip }, () => {
   const image = blank("noloop.img", MiB);
-  const hidden = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /dev/loop-control && exec "$@"', "sh"];
+  const hidden = behind("mount --bind /dev/null /dev/loop-control");
   const problem = refused("mapTwice", { target: image, start: 0, bytes: MiB }, hidden);
   assert.equal(problem.code, "E_LOOP");
   assert.match(problem.hint ?? "", /modprobe loop/);
@@ -380,15 +371,10 @@ test("rEFInd is found in every layout it is packed in, and not without its drive
   assert.match(other.message, /refind_aa64\.efi/);
 });
 
-test(
-  "without EFI variables the boot entry is skipped with the reason",
-  {
-    skip:
-      skip || (existsSync("/sys/firmware/efi") ? "this machine has EFI variables, which a test must not touch" : false),
-  },
-  () => {
-    const result = probe("entry", { disk: "/dev/null", partitionGuid: "x" });
-    assert.equal(result.status, "skipped");
-    assert.match(result.reason, /not started by EFI firmware/);
-  },
-);
+test("without EFI variables the boot entry is skipped with the reason", { skip }, () => {
+  // A machine that has them lends an empty /sys/firmware: a test must not touch them.
+  const without = behind("mount -t tmpfs none /sys/firmware");
+  const result = probe("entry", { disk: "/dev/null", partitionGuid: "x" }, without);
+  assert.equal(result.status, "skipped");
+  assert.match(result.reason, /not started by EFI firmware/);
+});

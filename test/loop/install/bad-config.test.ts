@@ -4,11 +4,15 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { exitCodes } from "../../../src/model/problem.ts";
 import { firn } from "../../kit/firn.ts";
-import { nothingLeft, skip, workFolder } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
 import { assertNoImage, assertUntouched, type Expected } from "../../kit/refused.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 describe("a wish that makes no sense is refused before anything is looked at", { skip }, () => {
-  const work = skip === false ? workFolder("bad-config") : "";
+  const work = workFolder("bad-config");
   const image = join(work, "new.img");
   /** Were it ever looked at, the error would be another. */
   const flags = ["-X", "/nowhere"];

@@ -4,8 +4,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { buildPackages } from "../../../scripts/package.ts";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
+import { withVolume } from "../../kit/disk.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
-import { skip, withVolume, workFolder } from "../../kit/made.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 interface Schema {
   $schema?: string;
@@ -36,7 +40,7 @@ function leaves(schema: Schema, where: string): number {
 }
 
 describe("firn config", { skip }, () => {
-  const work = skip === false ? workFolder("config") : "";
+  const work = workFolder("config");
 
   it("firn config --schema is a JSON schema whose every part can be read", async () => {
     for (const more of [[], ["--firn"]]) {

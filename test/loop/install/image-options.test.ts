@@ -4,9 +4,14 @@ import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, statSyn
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { alpineMirror, fixtures, type Fixtures } from "../../fixtures/fixtures.ts";
+import { espIn, fatFile, partitions, sh, withVolume } from "../../kit/disk.ts";
 import { firn } from "../../kit/firn.ts";
 import { PASSWORD_HASH } from "../../kit/image.ts";
-import { espIn, fatFile, nothingLeft, partitions, sh, skip, withVolume, workFolder } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 const MiB = 2 ** 20;
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7XVgXmM2jsfH4nrM92MTPCPaO/QXxtggsPIcMROuGx alex@example.com";
@@ -33,7 +38,7 @@ function manifest(root: string, folder = ""): string[] {
 const rootOf = (top: string): string => join(top, "current/0/@");
 
 describe("the wishes of an installation", { skip }, () => {
-  const work = skip === false ? workFolder("options") : "";
+  const work = workFolder("options");
   const byFlags = join(work, "flags.img");
   let stand: Fixtures;
   let repositories: string[];

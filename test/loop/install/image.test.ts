@@ -4,28 +4,21 @@ import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, statSyn
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fixtures } from "../../fixtures/fixtures.ts";
+import { checkVolume, espIn, espOf, fatFile, fatFiles, part, partitions, sh, withVolume } from "../../kit/disk.ts";
 import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
 import { PASSWORD_HASH, machineFlags } from "../../kit/image.ts";
-import {
-  checkVolume,
-  espIn,
-  espOf,
-  fatFile,
-  fatFiles,
-  nothingLeft,
-  part,
-  partitions,
-  sh,
-  skip,
-} from "../../kit/made.ts";
-import { withVolume, workFolder } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 const MiB = 2 ** 20;
 const ID = /^\d{14}[A-Za-z]{8}$/;
 const COMMONS = ["@home", "@root", "@srv", "@var@cache", "@var@lib", "@var@log", "@var@spool", "@var@tmp"];
 
 describe("firn image makes what the volume format says", { skip }, () => {
-  const work = skip === false ? workFolder("image") : "";
+  const work = workFolder("image");
   const image = join(work, "snow.img");
   let made: Ran;
   const look = <T>(use: (top: string, root: string, id: string) => T): T =>

@@ -4,27 +4,31 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, before, describe, it } from "node:test";
-import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
-import { machineFlags } from "../../kit/image.ts";
 import {
   attached,
   checkVolume,
-  fatFile,
   espIn,
+  fatFile,
   hashOf,
-  nothingLeft,
   part,
   partitions,
   sh,
-  skip,
-} from "../../kit/made.ts";
-import { startsByItself, withVolume, workFolder } from "../../kit/made.ts";
+  startsByItself,
+  withVolume,
+} from "../../kit/disk.ts";
+import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
+import { machineFlags } from "../../kit/image.ts";
+import { nothingLeft } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 const MiB = 2 ** 20;
 
 /** The kernel of these tests scans no partitions of loop devices: firn attaches them by itself. */
 describe("firn install takes a whole disk", { skip }, () => {
-  const work = skip === false ? workFolder("install") : "";
+  const work = workFolder("install");
   let flags: string[];
   const file = join(work, "disk.img");
   let held: ReturnType<typeof attached> | undefined;

@@ -3,13 +3,18 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { completeMachine } from "../../../src/model/machine/machine.ts";
 import { packageSets, planInstall, type InstallStep } from "../../../src/plan/install.ts";
 import { granted } from "../../fixtures/state.ts";
+import { attached, espIn, fatFile, fatFiles, hashOf, startsByItself } from "../../kit/disk.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
 import { machineFlags } from "../../kit/image.ts";
-import { attached, espIn, fatFile, fatFiles, hashOf, nothingLeft, pause, skip, workFolder } from "../../kit/made.ts";
-import { startsByItself } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
 
@@ -55,7 +60,7 @@ const diskStep = (step: InstallStep["kind"]): number => numberOf("disk", step);
 const somewhere = (): number => 1 + Math.floor(Math.random() * 120);
 
 describe("an installation that is interrupted", { skip }, () => {
-  const work = skip === false ? workFolder("interrupt") : "";
+  const work = workFolder("interrupt");
   const image = join(work, "new.img");
   const file = join(work, "disk.img");
   let flags: string[];
@@ -81,7 +86,7 @@ describe("an installation that is interrupted", { skip }, () => {
       const users = spawnSync("pgrep", ["-f", `install ${disk} `], { encoding: "utf8" }).stdout.trim();
       if (users === "" && !again.includes(`"back-file":"${disk}"`)) return;
       assert.ok(waited < 2000, `left behind: ${users} ${again}`);
-      await pause(50);
+      await sleep(50);
     }
   }
 
@@ -162,7 +167,7 @@ describe("an installation that is interrupted", { skip }, () => {
       const child = spawn(await firnBinary(), target === "image" ? imageArgs() : installArgs());
       let stderr = "";
       child.stderr.on("data", (text) => (stderr += String(text)));
-      await pause(100);
+      await sleep(100);
       child.kill(signal);
       const status = await new Promise((go) => child.on("close", go));
       assert.equal(status, 130, stderr);

@@ -18,6 +18,7 @@ import { buildPackage } from "../../../scripts/apk/package.ts";
 import { writeIndex } from "../../../scripts/apk/index.ts";
 import { diffPackages, type PackageChange } from "../../../src/model/packages/changes.ts";
 import { filesOf, packageList } from "../../../src/model/packages/database.ts";
+import type { Call } from "../../kit/probes/apk-probe.ts";
 import {
   bootstrap,
   call,
@@ -36,8 +37,7 @@ import {
   url,
   v3191,
   work,
-} from "../../kit/apk-world.ts";
-import type { Call } from "../../kit/apk-probe.ts";
+} from "../../kit/probes/apk-world.ts";
 
 before(open);
 after(close);

@@ -14,9 +14,14 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { alpineMirror, fixtures, type Fixtures } from "../../fixtures/fixtures.ts";
+import { attached, hashOf, sh } from "../../kit/disk.ts";
 import { firn, type Ran } from "../../kit/firn.ts";
-import { attached, hashOf, nothingLeft, sh, skip, workFolder } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
 import { assertNoImage, assertRefused, assertUntouched, type Expected } from "../../kit/refused.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 /** A web server in a process of its own, because firn is waited for synchronously. */
 const SERVER = `
@@ -28,7 +33,7 @@ createServer((request, response) => {
 }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
 
 describe("packages that cannot be had are refused, and no image is left", { skip }, () => {
-  const work = skip === false ? workFolder("bad-mirror") : "";
+  const work = workFolder("bad-mirror");
   const image = join(work, "new.img");
   const alpine = join(alpineMirror, "v3.19.1");
   const extras = join(alpineMirror, "extras");

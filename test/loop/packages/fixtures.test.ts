@@ -18,13 +18,9 @@ import { createKey } from "../../../scripts/apk/sign.ts";
 import { runWithMounts, unpackApk } from "../../fixtures/apk.ts";
 import type { Fixtures } from "../../fixtures/fixtures.ts";
 import { alpineMirror, exportFixtures, fixtures } from "../../fixtures/fixtures.ts";
+import { requires } from "../../kit/requires.ts";
 
-const skip =
-  process.getuid?.() !== 0
-    ? "needs root"
-    : !existsSync(alpineMirror)
-      ? "needs the mirror of Alpine packages at ../shared/alpine"
-      : false;
+const skip = requires("root", "mirror", "apt");
 
 describe("the stand-ins, with Alpine's own apk and base", { skip }, () => {
   let work: string;

@@ -24,13 +24,9 @@ import { parseFirnToml } from "../../../src/model/config/firn.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { runWithMounts, unpackApk } from "../../fixtures/apk.ts";
 import { alpineMirror } from "../../fixtures/fixtures.ts";
+import { requires } from "../../kit/requires.ts";
 
-const skip =
-  process.getuid?.() !== 0
-    ? "needs root"
-    : !existsSync(alpineMirror)
-      ? "needs the mirror of Alpine packages at ../shared/alpine"
-      : false;
+const skip = requires("root", "loop", "mirror", "apt");
 
 const program = resolve(import.meta.dirname, "../../../dist/firn");
 const GENERATION = "20260101000000abcdefgh";

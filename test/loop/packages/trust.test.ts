@@ -21,6 +21,7 @@ import { indexText, writeIndex } from "../../../scripts/apk/index.ts";
 import { buildPackage, type IndexRecord } from "../../../scripts/apk/package.ts";
 import { createKey, type Signer } from "../../../scripts/apk/sign.ts";
 import { tarBlocks, type Entry } from "../../../scripts/apk/tar.ts";
+import type { Call } from "../../kit/probes/apk-probe.ts";
 import {
   bootstrap,
   call,
@@ -34,8 +35,7 @@ import {
   skip,
   v3191,
   work,
-} from "../../kit/apk-world.ts";
-import type { Call } from "../../kit/apk-probe.ts";
+} from "../../kit/probes/apk-world.ts";
 
 let signer: Signer;
 let served: Server;

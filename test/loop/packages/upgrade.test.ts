@@ -4,24 +4,15 @@ import { createReadStream, existsSync, readdirSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  current,
-  fileIn,
-  has,
-  list,
-  mounted,
-  on,
-  run,
-  skip,
-  succeeded,
-  type ListedGeneration,
-} from "../../kit/volume-world.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, current, list, on, run, succeeded, type ListedGeneration } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 /** What apk itself says is installed in slot 0, `name-version` a line, sorted. */
 function installed(image: string): string[] {
@@ -42,11 +33,7 @@ function offered(release: string): string[] {
 }
 
 describe("upgrades with the real packages", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("3.19.1 becomes 3.19.4, and that 3.20.3; each generation has exactly the packages that apk says", async () => {
     const image = await world.image();

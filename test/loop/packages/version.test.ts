@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { compareVersions } from "../../../src/model/packages/version.ts";
+import { alpineMirror } from "../../fixtures/fixtures.ts";
+import { requires } from "../../kit/requires.ts";
 
-const packages = join(dirname(fileURLToPath(import.meta.url)), "../../../../shared/alpine/v3.19.1/x86_64");
-const skip = !existsSync(packages) && "needs the real packages in ../shared/alpine";
+const packages = join(alpineMirror, "v3.19.1/x86_64");
 
-test("firn orders versions as the real apk does", { skip }, (context) => {
+test("firn orders versions as the real apk does", { skip: requires("mirror") }, (context) => {
   const apk = mkdtempSync(join(tmpdir(), "firn-apk-version-"));
   context.after(() => rmSync(apk, { recursive: true, force: true }));
   for (const name of ["apk-tools", "musl", "libcrypto3", "libssl3", "zlib"]) {

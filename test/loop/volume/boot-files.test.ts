@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { fixtures } from "../../fixtures/fixtures.ts";
-import { World, assertReleased, assertWhole, mounted, on, refused, skip } from "../../kit/volume-world.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { on, refused } from "../../kit/verbs.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 const kernel = "/boot/vmlinuz-virt";
 const initramfs = "/boot/initramfs-virt";
@@ -31,17 +37,15 @@ function layoutOf(image: string, path: string): { holes: boolean; flags: string;
 }
 
 describe("boot files of a draft are checked before it can boot", { skip }, () => {
-  let world: World;
+  const world = ownWorld();
   let image = "";
   let slots: string[] = [];
   before(async () => {
-    world = new World();
     const { v1, keysDir } = await fixtures();
     image = await world.image();
     await on(image, "add", "-X", v1, "--keys-dir", keysDir, "btrfs-progs");
     slots = assertWhole(image).slots;
   });
-  after(() => world[Symbol.dispose]());
 
   for (const [what, script, message] of [
     ["a kernel that is gone", `rm ${kernel}`, /no \/boot\/vmlinuz-virt/],

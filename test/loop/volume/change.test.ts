@@ -1,34 +1,19 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { firn } from "../../kit/firn.ts";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  attempt,
-  commandLine,
-  current,
-  fileIn,
-  has,
-  list,
-  mounted,
-  on,
-  refused,
-  skip,
-  succeeded,
-  treeOf,
-} from "../../kit/volume-world.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, attempt, commandLine, current, list, on, refused, succeeded } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, has, mounted, treeOf } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 describe("changes of the next generation", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("add and del change the packages of a new generation and of no other; two adds stack", async () => {
     const image = await world.image();

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  attempt,
-  fileIn,
-  has,
-  mounted,
-  on,
-  refused,
-  skip,
-} from "../../kit/volume-world.ts";
+import { describe, test } from "node:test";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, attempt, on, refused } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 interface Commons {
   commons: { name: string; path: string | null }[];
@@ -25,11 +19,7 @@ async function paths(image: string): Promise<Map<string, string | null>> {
 }
 
 describe("commons", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("a new one is seeded with owners and modes, mounted from the next generation on, and shared by all after it", async () => {
     const image = await world.image();

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
-import { World, answer, assertReleased, current, list, mounted, on, skip } from "../../kit/volume-world.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, current, list, on } from "../../kit/verbs.ts";
+import { mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
 import { execFileSync, spawnSync } from "node:child_process";
+
+const skip = requires("root", "loop", "mirror");
 
 interface Diff {
   from: string;
@@ -48,11 +54,7 @@ function bySlowMeans(image: string, a: string, b: string): string[] {
 const told = ({ files }: Diff): string[] => files.map(({ path, kind }) => `${kind} ${path.slice(1)}`).sort();
 
 describe("diff", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("names packages, files and the text of changed files under /etc, both ways, as slow means find them", async () => {
     const image = await world.image();

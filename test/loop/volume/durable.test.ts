@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { exitCodes, type ProblemCode } from "../../../src/model/problem.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
 import { traced, workersOwn, type Traced } from "../../kit/trace.ts";
-import { World, assertReleased, assertWhole, commandLine, mounted, on, skip } from "../../kit/volume-world.ts";
+import { commandLine, on } from "../../kit/verbs.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Every call that changes what is on a filesystem or says that it is on disk, and what firn tells. */
@@ -23,17 +26,15 @@ function onVolume(trace: Traced): string[] {
   });
 }
 
-const wrapped = skip || (existsSync("/usr/bin/strace") ? false : "needs strace");
+const skip = requires("root", "loop", "mirror", "strace");
 
-describe("the order in which things reach the disk", { skip: wrapped }, () => {
-  let world: World;
+describe("the order in which things reach the disk", { skip }, () => {
+  const world = ownWorld();
   let image = "";
   before(async () => {
-    world = new World();
     image = await world.image();
     await on(image, "run", "--", "touch", "/etc/second");
   });
-  after(() => world[Symbol.dispose]());
 
   for (const [what, verb, ...args] of [
     ["a change", "run", "--", "touch", "/etc/third"],
@@ -85,15 +86,13 @@ describe("the order in which things reach the disk", { skip: wrapped }, () => {
   });
 });
 
-describe("a call that fails", { skip: wrapped }, () => {
-  let world: World;
+describe("a call that fails", { skip }, () => {
+  const world = ownWorld();
   let image = "";
   before(async () => {
-    world = new World();
     image = await world.image();
     await on(image, "run", "--", "touch", "/etc/second");
   });
-  after(() => world[Symbol.dispose]());
 
   /** Runs with a fault; gives whether `current` moved on. */
   async function faulted(

@@ -3,22 +3,15 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  attempt,
-  list,
-  mounted,
-  on,
-  refused,
-  rootOffset,
-  skip,
-  treeOf,
-} from "../../kit/volume-world.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, attempt, list, on, refused } from "../../kit/verbs.ts";
+import { assertWhole, mounted, rootOffset, treeOf } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 interface Plan {
   deleted: boolean;
@@ -28,16 +21,14 @@ interface Plan {
 }
 
 describe("gc", { skip }, () => {
-  let world: World;
+  const world = ownWorld();
   let seven = "";
   let ids: string[] = [];
   before(async () => {
-    world = new World();
     seven = await world.image();
     for (let number = 1; number < 7; number += 1) await on(seven, "run", "--", "touch", `/etc/number-${number}`);
     ids = (await list(seven)).generations.map(({ id }) => id);
   });
-  after(() => world[Symbol.dispose]());
 
   test("deletes the oldest beyond --keep, and no slot, whatever is asked for", async () => {
     const image = world.copy(seven);

@@ -13,8 +13,13 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { runWithMounts, unpackApk } from "../../fixtures/apk.ts";
 import { alpineMirror, fixtures, type Fixtures } from "../../fixtures/fixtures.ts";
+import { attached, mounted, sh } from "../../kit/disk.ts";
 import { firn } from "../../kit/firn.ts";
-import { mounted, attached, nothingLeft, sh, skip, workFolder } from "../../kit/made.ts";
+import { nothingLeft } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { workFolder } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 const FIRST = "20210411212549sdBXyLxg";
 const SECOND = "20210412080000aBcDeFgH";
@@ -22,7 +27,7 @@ const SECOND = "20210412080000aBcDeFgH";
 /** A volume as the wiki page's commands make it: no generation.json, no trial, a filesystem without partitions. */
 for (const kernel of [false, true])
   describe(`a volume made by hand, ${kernel ? "with" : "without"} a kernel`, { skip }, () => {
-    const work = skip === false ? workFolder("hand-made") : "";
+    const work = workFolder("hand-made");
     const image = join(work, "volume.img");
     let stand: Fixtures;
     let sources: string[];

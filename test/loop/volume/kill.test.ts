@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
 import { traced, workersOwn } from "../../kit/trace.ts";
-import { World, assertReleased, assertWhole, commandLine, on, skip } from "../../kit/volume-world.ts";
+import { commandLine, on } from "../../kit/verbs.ts";
+import { assertWhole } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
 
-const wrapped = skip || (existsSync("/usr/bin/strace") ? false : "needs strace");
+const skip = requires("root", "loop", "mirror", "strace");
 
 /** Every call by which firn changes a volume or waits for the disk. */
 const names = ["mkdir", "rmdir", "symlink", "unlink", "renameat2", "syncfs", "ioctl"];
@@ -16,15 +19,13 @@ function numbers(count: number, most: number): number[] {
   return count <= most ? all : [...all.slice(0, most / 2), ...all.slice(-most / 2)];
 }
 
-describe("firn that dies in the middle of a system call", { skip: wrapped }, () => {
-  let world: World;
+describe("firn that dies in the middle of a system call", { skip }, () => {
+  const world = ownWorld();
   let image = "";
   before(async () => {
-    world = new World();
     image = await world.image();
     for (let number = 1; number < 6; number += 1) await on(image, "run", "--", "touch", `/etc/${number}`);
   });
-  after(() => world[Symbol.dispose]());
 
   /** Kills firn at each of its calls, one run after another on one image; `args` gives the words of the n-th run. */
   async function atEachCall(

@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  fileIn,
-  list,
-  on,
-  refused,
-  skip,
-  treeOf,
-} from "../../kit/volume-world.ts";
+import { describe, test } from "node:test";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, list, on, refused } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, treeOf } from "../../kit/volume.ts";
+import { ownWorld, type World } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 /** An image with generations 0 (as installed), 1, 2 … whose /etc/motd says their number; their ids by number. */
 async function history(world: World, count: number): Promise<{ image: string; ids: string[] }> {
@@ -25,11 +20,7 @@ async function history(world: World, count: number): Promise<{ image: string; id
 }
 
 describe("going back and forth", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("rollback makes the previous default slot 0, and again goes forward; the others keep their order", async () => {
     const { image, ids } = await history(world, 5);

@@ -1,19 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  commandLine,
-  fileIn,
-  on,
-  skip,
-  start,
-  type Whole,
-} from "../../kit/volume-world.ts";
+import { start } from "../../kit/firn.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, commandLine, on } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, type Whole } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 /** The lines of an upgrade at which a signal is sent. */
 const moments: readonly RegExp[] = [
@@ -28,13 +24,11 @@ const moments: readonly RegExp[] = [
 ];
 
 describe("an upgrade that is interrupted boots the old or the new generation", { skip }, () => {
-  let world: World;
+  const world = ownWorld();
   let flags: string[] = [];
   before(async () => {
-    world = new World();
     flags = ["-X", join(alpineMirror, "v3.19.4"), "--keys-dir", (await fixtures()).keysDir];
   });
-  after(() => world[Symbol.dispose]());
 
   /** Upgrades, and sends a signal at the first sign of `moment`: to firn alone, or as a terminal does to all in its group. */
   async function interrupted(

@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  attempt,
-  fileIn,
-  has,
-  list,
-  on,
-  refused,
-  skip,
-  succeeded,
-} from "../../kit/volume-world.ts";
+import { describe, test } from "node:test";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
+import { answer, attempt, list, on, refused, succeeded } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, has } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
 
 interface Status {
   space: { total: number; used: number; free: number };
@@ -32,11 +25,7 @@ async function fill(image: string, left: number): Promise<void> {
 }
 
 describe("space", { skip }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+  const world = ownWorld();
 
   test("a command that fills the disk: the draft goes, its space comes back, what boots stays", async () => {
     const image = await world.image();

@@ -2,29 +2,18 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exitCodes } from "../../../src/model/problem.ts";
-import { firnBinary } from "../../kit/firn.ts";
+import { firnBinary, start, type Running } from "../../kit/firn.ts";
+import { assertReleased } from "../../kit/left.ts";
+import { requires } from "../../kit/requires.ts";
 import { traced } from "../../kit/trace.ts";
-import {
-  World,
-  answer,
-  assertReleased,
-  assertWhole,
-  attempt,
-  commandLine,
-  fileIn,
-  has,
-  list,
-  on,
-  refused,
-  rootOffset,
-  skip,
-  start,
-  succeeded,
-  type Running,
-} from "../../kit/volume-world.ts";
+import { answer, attempt, commandLine, list, on, refused, succeeded } from "../../kit/verbs.ts";
+import { assertWhole, fileIn, has, rootOffset } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror", "shm");
 
 /** /dev is the one folder that a draft shares with the host. */
 const shared = "/dev/shm";
@@ -36,12 +25,8 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
-describe("writers and readers", { skip: skip || (existsSync(shared) ? false : `needs ${shared}`) }, () => {
-  let world: World;
-  before(() => {
-    world = new World();
-  });
-  after(() => world[Symbol.dispose]());
+describe("writers and readers", { skip }, () => {
+  const world = ownWorld();
 
   test("a second writer is told who holds the volume, or waits and builds on the first; readers never wait", async () => {
     const image = await world.image();

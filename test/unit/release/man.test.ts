@@ -7,6 +7,7 @@ import { parse } from "smol-toml";
 import { commandTree } from "../../../scripts/completions/tree.ts";
 import { exampleFirnToml, exampleToml } from "../../../src/model/config/example.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
+import { requires } from "../../kit/requires.ts";
 
 const folder = resolve(import.meta.dirname, "../../../docs/man");
 
@@ -82,8 +83,7 @@ describe("the man pages", () => {
     }
   });
 
-  const mandoc = spawnSync("mandoc", ["-T", "lint", "/dev/null"]).error === undefined;
-  it("are mdoc without errors or warnings", { skip: mandoc ? false : "needs mandoc" }, () => {
+  it("are mdoc without errors or warnings", { skip: requires("mandoc") }, () => {
     for (const name of readdirSync(folder)) {
       const { stdout, status } = spawnSync("mandoc", ["-T", "lint", "-W", "warning", resolve(folder, name)], {
         encoding: "utf8",

@@ -1,27 +1,9 @@
-/** How the tests look at what firn made: partitions, the volume, the EFI partition, and what a run left behind. */
+/** How the tests look at what firn made: partitions, the volume, the EFI partition. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { after } from "node:test";
-import { alpineMirror } from "../fixtures/fixtures.ts";
-
-/** Why these tests cannot run here, or false. */
-export const skip: string | false =
-  process.getuid?.() !== 0
-    ? "needs root"
-    : existsSync(alpineMirror)
-      ? false
-      : "needs the mirror of Alpine packages at ../shared/alpine";
-
-/** A folder for this test file, removed at its end. */
-export function workFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `firn-${name}-`));
-  after(() => execFileSync("rm", ["-rf", "--one-file-system", folder]));
-  return folder;
-}
 
 /** A program that must end well; what it printed. */
 export function sh(program: string, ...args: readonly string[]): string {
@@ -142,57 +124,5 @@ export function startsByItself(target: string): boolean {
     return fatFiles(espIn(target)).includes("EFI/BOOT/BOOTX64.EFI");
   } catch {
     return false;
-  }
-}
-
-function processText(pid: string, file: string): string {
-  try {
-    return readFileSync(join("/proc", pid, file), "utf8")
-      .replaceAll("\0", " ")
-      .trim();
-  } catch {
-    return "";
-  }
-}
-
-/** Command lines of the processes that name `path`, those of this test excepted. */
-function processesAt(path: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-    .map((pid) => processText(pid, "cmdline"))
-    .filter((line) => line.includes(path));
-}
-
-/** What a run on a file below `path` left: loop devices (a mount would hold one), mounts in any namespace, processes. */
-export function leftovers(path: string): string[] {
-  const loops = readdirSync("/sys/block").filter((name) => name.startsWith("loop"));
-  const held = loops.filter((name) => {
-    const file = join("/sys/block", name, "loop/backing_file");
-    try {
-      return readFileSync(file, "utf8").includes(path);
-    } catch {
-      return false;
-    }
-  });
-  const names = held.map((name) => `/dev/${name} `);
-  const mounts = readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid))
-    .flatMap((pid) =>
-      processText(pid, "mountinfo")
-        .split("\n")
-        .filter((line) => line.includes(path) || names.some((name) => line.includes(name))),
-    );
-  return [...held.map((name) => `/dev/${name}`), ...new Set(mounts), ...processesAt(path)];
-}
-
-export const pause = (milliseconds: number): Promise<void> => new Promise((go) => setTimeout(go, milliseconds));
-
-/** Waits for the kernel to clear away what a killed firn held: at most two seconds. */
-export async function nothingLeft(path: string): Promise<void> {
-  for (let waited = 0; ; waited += 50) {
-    const left = leftovers(path);
-    if (left.length === 0) return;
-    assert.ok(waited < 2000, `left behind: ${left.join("\n")}`);
-    await pause(50);
   }
 }

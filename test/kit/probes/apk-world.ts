@@ -17,15 +17,16 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildFirn } from "../../scripts/build.ts";
-import type { PackageChange } from "../../src/model/packages/changes.ts";
-import type { exitCodes, Problem } from "../../src/model/problem.ts";
+import { buildFirn } from "../../../scripts/build.ts";
+import type { PackageChange } from "../../../src/model/packages/changes.ts";
+import type { exitCodes, Problem } from "../../../src/model/problem.ts";
 import type { Call } from "./apk-probe.ts";
+import { alpineMirror } from "../../fixtures/fixtures.ts";
+import { requires } from "../requires.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
-export const mirror = join(here, "../../../shared/alpine");
-export const skip =
-  process.getuid?.() !== 0 ? "needs root" : !existsSync(mirror) && "needs the real packages in ../shared/alpine";
+export const mirror: string = alpineMirror;
+export const skip = requires("root", "mirror");
 
 export interface Answer {
   problem?: Problem;

@@ -11,13 +11,13 @@ import {
   verifyRepositories,
   type ApkTarget,
   type ApkTool,
-} from "../../src/host/packages/apk/apk.ts";
-import { fetchedApk, type BootstrapWish } from "../../src/host/packages/apk/bootstrap.ts";
-import { assembleKeys, type KeySources } from "../../src/host/packages/apk/keys.ts";
-import { privateMounts } from "../../src/host/kernel/isolate.ts";
-import { scratch } from "../../src/host/kernel/mounts.ts";
-import { sys } from "../../src/host/kernel/sys.ts";
-import { FirnError } from "../../src/model/problem.ts";
+} from "../../../src/host/packages/apk/apk.ts";
+import { fetchedApk, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
+import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/keys.ts";
+import { privateMounts } from "../../../src/host/kernel/isolate.ts";
+import { scratch } from "../../../src/host/kernel/mounts.ts";
+import { sys } from "../../../src/host/kernel/sys.ts";
+import { FirnError } from "../../../src/model/problem.ts";
 
 export interface Call {
   keys?: KeySources;

@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: builds firn, makes an image with it, boots that in QEMU, and shows what firn is about: a root that nobody
+ * `./demo`: builds firn, makes an image with it, boots that in QEMU, and shows what firn is about: a root that nobody
  * can write, an upgrade, the way back. Everything shown happens; when something does not, the exit code is 1.
  */
 import { spawn } from "node:child_process";
@@ -172,6 +172,12 @@ async function demo(): Promise<void> {
   console.log(`Log in as root with the password ${PASSWORD}; Ctrl-A X ends QEMU.\n\n${ownCommand(sources)}`);
 }
 
+if (process.argv.includes("--help")) {
+  console.log(
+    "./demo: builds firn, makes an image with it, boots that in QEMU, upgrades it and goes back. It takes a few minutes.",
+  );
+  process.exit(0);
+}
 process.chdir(root);
 demo().catch((error: unknown) => {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`);

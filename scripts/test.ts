@@ -1,5 +1,5 @@
 /**
- * `npm test [-- unit|loop|vm|PATTERN…]`: builds firn, runs the suites one after another, and counts.
+ * `./run-tests [unit|loop|vm|PATTERN…]`: builds firn, runs the suites one after another, and counts.
  * The last line is `N passed, N failed, N skipped`, over all suites; before it, why what was skipped was skipped.
  */
 import { execFileSync } from "node:child_process";

@@ -185,7 +185,7 @@ test("a disk that somebody mounted since it was looked at gets no table: the fir
   const refusal = refused("prepare", { target: disk, kind: "disk", bytes: 512 * MiB, sectorBytes: 512, wish });
   sh("umount", folder);
   assert.equal(refusal.code, "E_DISK_BUSY");
-  assert.match(refusal.message, /is in use now\. Nothing was changed\./);
+  assert.match(refusal.message, /is in use now\.$/);
   assert.equal(head(), before);
 });
 

@@ -54,6 +54,8 @@ function kindsOf(kind: "disk" | "image"): InstallStep["kind"][] {
 const order = { disk: kindsOf("disk"), image: kindsOf("image") };
 /** The number that firn shows for a step. */
 const numberOf = (kind: "disk" | "image", step: InstallStep["kind"]): number => order[kind].indexOf(step) + 1;
+/** Steps of milliseconds. */
+const small: readonly InstallStep["kind"][] = ["fstab", "flush", "boot-files", "seal", "commit"];
 const imageStep = (step: InstallStep["kind"]): number => numberOf("image", step);
 const diskStep = (step: InstallStep["kind"]): number => numberOf("disk", step);
 /** Milliseconds after a step's line: at once, and somewhere within. */
@@ -107,7 +109,9 @@ describe("an installation that is interrupted", { skip }, () => {
     if (stopped !== undefined) {
       // The note is written after the line; it may still be that of the step before.
       const at = order[kind].findIndex((name) => name === stopped) + 1;
-      assert.ok(at <= step + 2 && at >= step - 1, `stopped near step ${step}, but status says ${said}`);
+      // Small steps pass within the time that the signal takes.
+      const passed = order[kind].slice(step, at).filter((name) => !small.includes(name));
+      assert.ok(passed.length <= 2 && at >= step - 1, `stopped near step ${step}, but status says ${said}`);
       return;
     }
     assert.ok(
@@ -267,7 +271,7 @@ describe("an installation that is interrupted", { skip }, () => {
       assert.equal(status, 26, stderr);
       assert.match(
         stderr,
-        /^E_IMAGE_SPACE: The filesystem of \S+ filled up while the image was written\.\n.* was removed\.\n/m,
+        /^E_IMAGE_SPACE: The filesystem of \S+ filled up while the image was written\. .* was removed\.\n/m,
       );
       assert.ok(!existsSync(target));
       await nothingLeft(target);

@@ -153,8 +153,8 @@ describe("upgrades with the real packages", { skip }, () => {
       const fetched = packages().length;
       assert.ok(fetched === 9, `${fetched} packages were fetched`);
       const lines = ran.stderr.split("\n");
-      const fetching = lines.findIndex((line) => line.startsWith("Fetching "));
-      const opened = lines.findIndex((line) => /^\[\d\/\d\] Open draft/.test(line));
+      const fetching = lines.findIndex((line) => /^\[\d+\/\d+\] Fetch /.test(line));
+      const opened = lines.findIndex((line) => /^\[\d+\/\d+\] Open draft/.test(line));
       assert.ok(fetching >= 0 && fetching < opened, ran.stderr);
       const cache = mounted(image, (top) => readdirSync(`${top}/commons/@var@cache/apk`));
       assert.equal(cache.filter((name) => name.endsWith(".apk")).length, fetched);

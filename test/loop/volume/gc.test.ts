@@ -14,6 +14,8 @@ import { ownWorld } from "../../kit/world.ts";
 const skip = requires("root", "loop", "mirror");
 
 interface Plan {
+  dryRun?: boolean;
+  steps?: string[];
   deleted: boolean;
   generations: string[];
   drafts: string[];
@@ -51,7 +53,13 @@ describe("gc", { skip }, () => {
     assert.equal(plan.deleted, false);
     assert.equal(treeOf(image), before);
     const done = await answer<Plan>(image, "gc", "--keep", "4");
-    assert.deepEqual({ ...done, deleted: false }, plan);
+    const { dryRun, steps, ...planned } = plan;
+    assert.equal(dryRun, true);
+    assert.deepEqual({ ...done, deleted: false }, planned);
+    assert.deepEqual(
+      steps?.slice(0, 3),
+      done.generations.map((id) => `Delete ${id}`),
+    );
     assert.equal(done.linkSets.length, 6);
     assert.equal(mounted(image, (top) => readdirSync(`${top}/links`)).length, 1);
   });

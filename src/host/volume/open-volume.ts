@@ -15,6 +15,8 @@ export interface Volume extends Disposable {
   readonly device: string;
   /** True when it is the volume that the running system booted from. */
   readonly running: boolean;
+  /** How it is mounted here. */
+  readonly access: "read" | "write";
 }
 
 interface Source extends Partial<Disposable> {
@@ -107,6 +109,7 @@ export function openVolume(target: string | undefined, access: "read" | "write")
     path: mount.path,
     device: source.device,
     running: source.running,
+    access,
     [Symbol.dispose]: () => {
       mount[Symbol.dispose]();
       source[Symbol.dispose]?.();

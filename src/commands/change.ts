@@ -2,6 +2,7 @@ import { templateOf, type ChangeContext } from "../apply/change/change-context.t
 import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { PackageWish } from "../apply/packages.ts";
+import { withMounted } from "../host/volume/inspect-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
@@ -106,7 +107,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const prepared = base === undefined ? unprepared(wish) : prepareChange(volume.path, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
     const id = store.newId(state.generations.map((generation) => generation.id));
-    const steps = planChange(withFreedSpace(session, neededBytes), {
+    const steps = planChange(withMounted(volume, withFreedSpace(session, neededBytes)), {
       change: wanted,
       ...(chosen === undefined ? {} : { base: chosen }),
       id,

@@ -1,5 +1,6 @@
 import { gcExecutors } from "../apply/gc.ts";
 import { retentionWish } from "../model/config/firn.ts";
+import { withMounted } from "../host/volume/inspect-volume.ts";
 import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, isRefusal, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
@@ -15,7 +16,7 @@ export interface GcFlags extends WriteFlags {
 
 /** `firn gc [GEN…]` */
 export function gc(flags: GcFlags, words: readonly string[]): Result {
-  return writing(flags, "firn gc", ({ store, state, config, carryOut }) => {
+  return writing(flags, "firn gc", ({ volume, store, state, config, carryOut }) => {
     const { retention: settings } = config();
     const retention = retentionWish(
       {
@@ -26,7 +27,7 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
       state.space.total,
     );
     const named = words.map((word) => orThrow(select(state, word)));
-    const garbage = orThrow(planGc(state, retention, named, Date.now()));
+    const garbage = orThrow(planGc(withMounted(volume, state), retention, named, Date.now()));
     const plan = { steps: deletion(garbage), describe: describeGcStep };
     const data = { deleted: !flags.dryRun, ...garbage };
     if (flags.dryRun) return planned(plan, data);

@@ -117,7 +117,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     using _image = image === undefined ? undefined : lock(image);
     using volume = openVolume(flags.volume, dry ? "read" : "write");
     using _volume = image !== undefined || dry ? undefined : lock(volumeUuid(volume));
-    const state = inspect(volume, true);
+    const state = inspect(volume);
     requireFinished(state);
     if (!dry) useCompression(volume, state);
     const result = use({

@@ -4,7 +4,7 @@ import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import type { DeleterState, VolumeState } from "../model/volume/state.ts";
 import { deletion, describeGcStep, type GcStep } from "./gc.ts";
 
 /** What is done to the draft. */
@@ -52,7 +52,7 @@ export type ChangeStep =
 export const GENERATION_OVERHEAD = 32 * 1024 * 1024;
 
 /** The steps from a state to a changed, committed generation, or why not. */
-export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] | Refusal {
+export function planChange(state: DeleterState, wish: ChangeWish): ChangeStep[] | Refusal {
   const base = wish.base ?? state.slots[0];
   if (base === undefined) {
     return refuse(
@@ -80,7 +80,7 @@ export function planChange(state: VolumeState, wish: ChangeWish): ChangeStep[] |
 }
 
 /** The steps that make room when space is short: none when it is not. */
-function makeRoom(state: VolumeState, wish: ChangeWish, base: GenerationId): ChangeStep[] | Refusal {
+function makeRoom(state: DeleterState, wish: ChangeWish, base: GenerationId): ChangeStep[] | Refusal {
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
   if (state.space.free >= needed) return [];
   const kept = mustKeep(state);

@@ -1,7 +1,7 @@
 import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
 import { mustKeep, retain, type MustKeep, type Retention } from "../model/volume/retention.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import type { DeleterState } from "../model/volume/state.ts";
 
 /** What can go. */
 export interface Garbage {
@@ -32,7 +32,7 @@ const why: Readonly<Record<MustKeep, string>> = {
  * Refuses with E_GENERATION_KEPT for a named one that must be kept.
  */
 export function planGc(
-  state: VolumeState,
+  state: DeleterState,
   retention: Retention,
   named: readonly GenerationId[],
   now: number,

@@ -11,14 +11,14 @@ import { filesystemSpace } from "../kernel/stat.ts";
 export function createImage(path: string, bytes: number, neededBytes: number): Refusal | undefined {
   const folder = folderOf(path);
   if (!isDirectory(folder)) {
-    return refuse("E_FILE", `${folder}: no such directory. Nothing was changed.`, `Make it first: mkdir -p ${folder}.`);
+    return refuse("E_FILE", `${folder}: no such directory.`, `Make it first: mkdir -p ${folder}.`);
   }
   if (exists(path)) return imageExists(path);
   const { free } = filesystemSpace(folder);
   if (free < neededBytes) {
     return refuse(
       "E_IMAGE_SPACE",
-      `${folder} has ${roundedUpSize(free)} free; the image will take ${roundedUpSize(neededBytes)}. Nothing was changed.`,
+      `${folder} has ${roundedUpSize(free)} free; the image will take ${roundedUpSize(neededBytes)}.`,
       "Free some space, or write the image elsewhere.",
     );
   }
@@ -33,12 +33,9 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
   } catch (error) {
     if (isSysError(error, "EEXIST")) return imageExists(path);
     if (isSysError(error, "EFBIG", "EINVAL")) {
-      return refuse(
-        "E_IMAGE_SPACE",
-        `The filesystem of ${folder} takes no file of ${roundedUpSize(bytes)}. Nothing was changed.`,
-      );
+      return refuse("E_IMAGE_SPACE", `The filesystem of ${folder} takes no file of ${roundedUpSize(bytes)}.`);
     }
-    if (isSysError(error)) return refuse("E_FILE", `${path} cannot be made: ${error.reason}. Nothing was changed.`);
+    if (isSysError(error)) return refuse("E_FILE", `${path} cannot be made: ${error.reason}.`);
     throw error;
   }
   return undefined;
@@ -62,7 +59,7 @@ function folderOf(path: string): string {
 
 /** What is said where a file of that name is there already. */
 export function imageExists(path: string): Refusal {
-  return refuse("E_IMAGE_EXISTS", `${path} exists. Nothing was changed.`, "Name another file, or remove this one.");
+  return refuse("E_IMAGE_EXISTS", `${path} exists.`, "Name another file, or remove this one.");
 }
 
 /** Removes an image that did not become one. */

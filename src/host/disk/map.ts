@@ -123,14 +123,14 @@ function existingLoop(
     if (reaches !== bytes) {
       throw new FirnError(
         "E_LOOP",
-        `${loop.backingFile} is attached as ${device} already, with other bounds. Nothing was changed.`,
+        `${loop.backingFile} is attached as ${device} already, with other bounds.`,
         `Detach it: losetup -d ${device}.`,
       );
     }
     if (loop.readonly && !readonly) {
       throw new FirnError(
         "E_LOOP",
-        `${loop.backingFile} is attached read-only as ${device}. Nothing was changed.`,
+        `${loop.backingFile} is attached read-only as ${device}.`,
         `Detach it: losetup -d ${device}.`,
       );
     }
@@ -170,7 +170,7 @@ function newLoop(
     if (!isSysError(error)) throw error;
     throw new FirnError(
       "E_LOOP",
-      `No loop device can be had for ${what}: ${error.reason}. Nothing was changed.`,
+      `No loop device can be had for ${what}: ${error.reason}.`,
       "Load the kernel's module: modprobe loop. In a container, give it /dev/loop-control and the loop devices.",
     );
   }

@@ -169,8 +169,7 @@ export function removeTree(path: string): void {
 function removeWithin(path: string, stat: FileStat, device: number): void {
   if (typeOf(stat) !== "directory") return sys.unlink(path);
   // Directories only: overlayfs gives files the device of the layer that they lie on.
-  if (stat.dev !== device)
-    throw new FirnError("E_FILE", `${path} is a filesystem or subvolume of its own. It was not deleted.`);
+  if (stat.dev !== device) throw new FirnError("E_FILE", `${path} is a filesystem or subvolume of its own.`);
   for (const name of sys.readdir(path)) {
     const inner = sys.stat(`${path}/${name}`, false);
     if (inner !== null) removeWithin(`${path}/${name}`, inner, device);

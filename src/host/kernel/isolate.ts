@@ -10,8 +10,7 @@ export function catchSignals(): void {
 
 /** Gives this process mounts of its own. They go when the process goes. Throws E_NOT_ROOT. */
 export function privateMounts(): void {
-  if (sys.geteuid() !== 0)
-    throw new FirnError("E_NOT_ROOT", "This needs root. Nothing was changed.", "Run it with doas or sudo.");
+  if (sys.geteuid() !== 0) throw new FirnError("E_NOT_ROOT", "This needs root.", "Run it with doas or sudo.");
   sys.unshare(CLONE_NEWNS);
   // Slave, not private: what is unmounted outside goes here too, so firn never pins a disk that somebody lets go.
   sys.mount("none", "/", "", MS.REC | MS.SLAVE, "");

@@ -23,7 +23,7 @@ export function lockVolume(volume: string, command: string, wait: boolean, say: 
       fd[Symbol.dispose]();
       throw new FirnError(
         "E_LOCKED",
-        `${holder} is changing this volume. Nothing was changed; reading it still works.`,
+        `${holder} is changing this volume; reading it still works.`,
         "Wait for it, or add --wait.",
       );
     }

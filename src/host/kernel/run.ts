@@ -43,7 +43,7 @@ export function checkInterrupt(): void {
   const signal = sys.pendingSignal();
   if (signal === 0) return;
   const name = signal === SIGINT ? "^C" : signal === SIGTERM ? "SIGTERM" : "a hang-up";
-  throw new FirnError("E_INTERRUPTED", `Stopped by ${name}. What boots was not touched.`);
+  throw new FirnError("E_INTERRUPTED", `Stopped by ${name}.`);
 }
 
 /** Waits. A signal that firn catches ends it early. */
@@ -274,9 +274,5 @@ export function requirePrograms(programs: readonly string[]): void {
   );
   if (missing.length === 0) return;
   const hints = [...new Set(missing.flatMap((program) => packageOf(program) ?? []))];
-  throw new FirnError(
-    "E_PROGRAM_MISSING",
-    `Not installed: ${missing.join(", ")}. Nothing was changed.`,
-    hints.join(" "),
-  );
+  throw new FirnError("E_PROGRAM_MISSING", `Not installed: ${missing.join(", ")}.`, hints.join(" "));
 }

@@ -10,7 +10,7 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
-import { createdAt, type Generation, type VolumeState } from "../../model/volume/state.ts";
+import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, exists, names, readBytes, readLink, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
@@ -67,9 +67,10 @@ export function mountedSubvolumes(top: string): string[] {
   return [...found];
 }
 
-function mountedGenerations(top: string): GenerationId[] {
+/** The state of a volume for somebody who deletes generations. */
+export function withMounted({ path: top }: Volume, state: VolumeState): DeleterState {
   const ids = mountedSubvolumes(top).flatMap((path) => parseGenerationId(generationOfSubvolume(path) ?? "") ?? []);
-  return [...new Set(ids)];
+  return { ...state, mounted: [...new Set(ids)] };
 }
 
 /** The mounts of a process, or "" when another one of its namespace was asked before, or it is gone. */
@@ -108,11 +109,8 @@ function diskUuid(device: string): string | undefined {
   return readSuperblock(readBytes(device, SUPERBLOCK.offset, SUPERBLOCK.length))?.fsid;
 }
 
-/**
- * Reads a volume into one plain value. Starts no program, writes nothing. `deep` also looks for generations that are mounted
- * somewhere, which only somebody who deletes needs to know.
- */
-export function inspect(volume: Volume, deep = false): VolumeState {
+/** Reads a volume into one plain value. Starts no program, writes nothing. */
+export function inspect(volume: Volume): VolumeState {
   const top = volume.path;
   const current = linkTarget(`${top}/${layout.current}`);
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
@@ -130,7 +128,6 @@ export function inspect(volume: Volume, deep = false): VolumeState {
     generations.sort(order);
   const trial = linkTarget(`${top}/${layout.trial}`);
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
-  let mounted: readonly GenerationId[] | undefined;
   using fd = Fd.directory(top);
   return {
     uuid: diskUuid(volume.device) ?? filesystemUuid(fd),
@@ -143,13 +140,9 @@ export function inspect(volume: Volume, deep = false): VolumeState {
       .filter((id) => id !== linkSet),
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    // Asked of every process, so only when somebody looks.
-    get mounted() {
-      return (mounted ??= deep ? mountedGenerations(top) : []);
-    },
     commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
     template: readTextIfAny(`${top}/${layout.fstab}`),
-    space: spaceOf(top, fd, !deep),
+    space: spaceOf(top, fd, volume.access),
     unfinished,
   };
 }

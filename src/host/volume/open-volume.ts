@@ -15,6 +15,8 @@ export interface Volume extends Disposable {
   readonly device: string;
   /** True when it is the volume that the running system booted from. */
   readonly running: boolean;
+  /** How it is mounted here. */
+  readonly access: "read" | "write";
 }
 
 interface Source extends Partial<Disposable> {
@@ -28,11 +30,7 @@ interface Source extends Partial<Disposable> {
 function refuseInDraft(): void {
   const root = parseMountinfo(readText("/proc/self/mountinfo")).findLast(({ path }) => path === "/");
   if (!/\.draft\/@/.test(root?.root ?? "")) return;
-  throw new FirnError(
-    "E_IN_DRAFT",
-    "This is a program inside a draft. Nothing was changed.",
-    "Leave `firn shell` or `firn run` first.",
-  );
+  throw new FirnError("E_IN_DRAFT", "This is a program inside a draft.", "Leave `firn shell` or `firn run` first.");
 }
 
 /** Where the running system's root comes from. Throws E_NOT_A_VOLUME when that is no btrfs. */
@@ -111,6 +109,7 @@ export function openVolume(target: string | undefined, access: "read" | "write")
     path: mount.path,
     device: source.device,
     running: source.running,
+    access,
     [Symbol.dispose]: () => {
       mount[Symbol.dispose]();
       source[Symbol.dispose]?.();
@@ -132,9 +131,9 @@ export function mountTop(device: string, access: "read" | "write", options = "")
       return Mount.disk(device, path, "btrfs", access, `${data},rescue=nologreplay`);
     }
     if (isSysError(error, "EROFS", "EACCES")) {
-      throw new FirnError("E_VOLUME_READONLY", `${device} is read-only. Nothing was changed; it can still be read.`);
+      throw new FirnError("E_VOLUME_READONLY", `${device} is read-only; it can still be read.`);
     }
     const hint = isSysError(error, "ENODEV") ? "Load the kernel's btrfs module: modprobe btrfs." : undefined;
-    throw new FirnError("E_MOUNT", `${device} cannot be mounted: ${reason}. Nothing was changed.`, hint);
+    throw new FirnError("E_MOUNT", `${device} cannot be mounted: ${reason}.`, hint);
   }
 }

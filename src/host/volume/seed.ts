@@ -13,7 +13,7 @@ function statOf(folder: string, name: string, called: string): FileStat {
   if (stat !== undefined) return stat;
   throw new FirnError(
     "E_COMMONS",
-    `${called} holds a file whose name is not UTF-8 (or that vanished): it cannot be copied. Nothing was changed.`,
+    `${called} holds a file whose name is not UTF-8 (or that vanished): it cannot be copied.`,
     "Rename it, or move it away.",
   );
 }
@@ -40,7 +40,7 @@ export function seedCommons(from: string, to: string, called: string = from): vo
     else {
       throw new FirnError(
         "E_COMMONS",
-        `${called}/${name} is a device or a named pipe, which is not copied. Nothing was changed.`,
+        `${called}/${name} is a device or a named pipe, which is not copied.`,
         "Move it away; whatever needs it makes it again.",
       );
     }

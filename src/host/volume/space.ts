@@ -32,9 +32,9 @@ function unused(fd: Fd, total: number): number {
  * The space of the filesystem at `path`, bytes. Where it is mounted for reading, the kernel counts no block group as writable and leaves
  * what is free in them out of statfs (fs/btrfs/super.c, btrfs_account_ro_block_groups_free_space): then the block groups are asked.
  */
-export function spaceOf(path: string, fd: Fd, readonly: boolean): VolumeState["space"] {
+export function spaceOf(path: string, fd: Fd, access: "read" | "write"): VolumeState["space"] {
   const { total, free: counted } = filesystemSpace(path);
-  const free = readonly ? Math.max(counted, unused(fd, total)) : counted;
+  const free = access === "read" ? Math.max(counted, unused(fd, total)) : counted;
   return { total, used: total - free, free };
 }
 

@@ -47,8 +47,6 @@ export type DiskState =
   | { kind: "other"; path: string; what: string }
   | { kind: "partition"; path: string; disk: string };
 
-const UNCHANGED = "Nothing was changed.";
-
 /** One use, as a clause: "/dev/sda2 is mounted on /home". */
 function clause(user: DiskUser): string {
   switch (user.how) {
@@ -105,20 +103,20 @@ export function refuseDisk(state: DiskState): Refusal | undefined {
       const hint = near.length > 0 ? `Did you mean ${near.join(" or ")}?` : `There are: ${there.join(", ")}.`;
       return refuse(
         "E_DISK_MISSING",
-        `${state.path}: no such disk. ${UNCHANGED}`,
+        `${state.path}: no such disk.`,
         there.length > 0 ? hint : "The kernel shows no disk at all.",
       );
     }
     case "other":
       return refuse(
         "E_DISK_MISSING",
-        `${state.path} is ${state.what}, not a disk. ${UNCHANGED}`,
+        `${state.path} is ${state.what}, not a disk.`,
         state.what === "a regular file" ? "To make an image file: firn image FILE." : "Name a whole disk, /dev/sda.",
       );
     case "partition":
       return refuse(
         "E_DISK_PARTITION",
-        `${state.path} is a partition of ${state.disk}; firn takes a whole disk. ${UNCHANGED}`,
+        `${state.path} is a partition of ${state.disk}; firn takes a whole disk.`,
         `To use all of it, and lose what it holds: firn install ${state.disk}.`,
       );
     case "disk":
@@ -132,7 +130,7 @@ function refuseUses(disk: Disk): Refusal | undefined {
   if (disk.readonly) {
     return refuse(
       "E_DISK_BUSY",
-      `${disk.path} is write-protected. ${UNCHANGED}`,
+      `${disk.path} is write-protected.`,
       "Take the protection off, or choose another disk.",
     );
   }
@@ -142,7 +140,7 @@ function refuseUses(disk: Disk): Refusal | undefined {
   if (first === undefined) return undefined;
   // That the system runs from it says all; its other mounts would only be a long list.
   const clauses = rank(first) === 0 ? [clause(first)] : [...new Set(users.map(clause))];
-  return refuse("E_DISK_BUSY", `${clauses.join("; ")}. ${UNCHANGED}`, freeing(first));
+  return refuse("E_DISK_BUSY", `${clauses.join("; ")}.`, freeing(first));
 }
 
 /**
@@ -160,7 +158,7 @@ export function refuseChanged(shownThen: Disk, now: DiskState): Refusal | undefi
   if (same) return undefined;
   return refuse(
     "E_DISK_BUSY",
-    `${shownThen.path} is not what it was when firn looked at it. ${UNCHANGED}`,
+    `${shownThen.path} is not what it was when firn looked at it.`,
     "Run the command again to see what is there now.",
   );
 }

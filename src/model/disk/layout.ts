@@ -107,7 +107,7 @@ export function planDisk(target: DiskTarget, wish: DiskWish, guids: DiskGuids): 
   if (esp < smallestEsp) {
     return refuse(
       "E_DISK_SMALL",
-      `An EFI partition of ${sizeOf(esp)} is too small: FAT32 needs ${FAT32_CLUSTERS} clusters, which is ${sizeOf(smallestEsp)} with sectors of ${sectorBytes} bytes. Nothing was changed.`,
+      `An EFI partition of ${sizeOf(esp)} is too small: FAT32 needs ${FAT32_CLUSTERS} clusters, which is ${sizeOf(smallestEsp)} with sectors of ${sectorBytes} bytes.`,
       `Use --esp-size ${smallestEsp / MiB}M or more.`,
     );
   }
@@ -120,7 +120,7 @@ export function planDisk(target: DiskTarget, wish: DiskWish, guids: DiskGuids): 
     const what = target.kind === "disk" ? "The disk" : "The image";
     return refuse(
       "E_DISK_SMALL",
-      `${what} has ${Math.floor(Math.max(0, target.bytes) / MiB)} MiB; ${Math.ceil(needed / MiB)} MiB (${Math.ceil(needed / sectorBytes) * sectorBytes} bytes) is enough: ${parts.join(", ")}. Nothing was changed.`,
+      `${what} has ${Math.floor(Math.max(0, target.bytes) / MiB)} MiB; ${Math.ceil(needed / MiB)} MiB (${Math.ceil(needed / sectorBytes) * sectorBytes} bytes) is enough: ${parts.join(", ")}.`,
       target.kind === "disk"
         ? "Use a larger disk, or fewer packages, or a smaller --esp-size or --swap-size."
         : `Use --size ${Math.ceil(needed / MiB)}M or more.`,

@@ -1,5 +1,5 @@
 import { isMinted, type GenerationId } from "./ids.ts";
-import { createdAt, lastKnownGood, type VolumeState } from "./state.ts";
+import { createdAt, lastKnownGood, type DeleterState } from "./state.ts";
 
 /** What gc keeps beside what it must keep. */
 export interface Retention {
@@ -21,7 +21,7 @@ export interface Verdict {
 }
 
 /** The generations that must never be deleted, whoever asks, and why: the strongest reason of each. */
-export function mustKeep(state: VolumeState): ReadonlyMap<GenerationId, MustKeep> {
+export function mustKeep(state: DeleterState): ReadonlyMap<GenerationId, MustKeep> {
   const reasons = new Map<GenerationId, MustKeep>();
   const keep = (id: GenerationId | undefined, reason: MustKeep): void => {
     if (id !== undefined && !reasons.has(id)) reasons.set(id, reason);
@@ -37,7 +37,7 @@ export function mustKeep(state: VolumeState): ReadonlyMap<GenerationId, MustKeep
 }
 
 /** A verdict on every generation, oldest first. `now` in milliseconds since the epoch. */
-export function retain(state: VolumeState, wish: Retention, now: number): Verdict[] {
+export function retain(state: DeleterState, wish: Retention, now: number): Verdict[] {
   const forced = mustKeep(state);
   const short = state.space.free < wish.minimumFree;
   let room = wish.keepCount - state.generations.filter(({ id, complete }) => complete && forced.has(id)).length;

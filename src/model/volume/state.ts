@@ -8,7 +8,7 @@ export interface Generation {
   complete: boolean;
 }
 
-/** A volume as it was found: plain data, made by host/inspect.ts. */
+/** A volume as it was found: plain data, made by host/volume/inspect-volume.ts. */
 export interface VolumeState {
   uuid: string;
   /** In force; undefined where `current` is missing or dangles. */
@@ -25,14 +25,18 @@ export interface VolumeState {
   /** The generation that runs now, when the volume is the running system's. */
   booted: GenerationId | undefined;
   trial: GenerationId | undefined;
-  /** Mounted somewhere beside /, in any mount namespace: deleting one would blank it under its user. */
-  mounted: readonly GenerationId[];
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
   template: string | undefined;
   space: { total: number; used: number; free: number };
   /** The step at which an installation stopped, or undefined when none is unfinished. */
   unfinished: string | undefined;
+}
+
+/** What somebody who deletes generations must know besides. Every process is asked for it, so only such verbs do. */
+export interface DeleterState extends VolumeState {
+  /** Mounted somewhere beside /, in any mount namespace: deleting one would blank it under its user. */
+  mounted: readonly GenerationId[];
 }
 
 /**

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { retain, type Retention } from "../../../src/model/volume/retention.ts";
 import { lastKnownGood } from "../../../src/model/volume/state.ts";
-import type { VolumeState } from "../../../src/model/volume/state.ts";
+import type { DeleterState } from "../../../src/model/volume/state.ts";
 import { DAY, MiB, anyVolume, generation, idAt, volume } from "../../fixtures/state.ts";
 
 const now = 1000 * DAY;
@@ -14,7 +14,7 @@ const ten = Array.from({ length: 10 }, (_, index) => generation(idAt(now - DAY -
 const ids = ten.map((one) => one.id);
 const state = volume(ten, { slots: [ids[9]!], slotCount: 1 });
 
-function gone(any: VolumeState, wish: Retention): string[] {
+function gone(any: DeleterState, wish: Retention): string[] {
   return retain(any, wish, now).flatMap(({ id: each, keep }) => (keep === undefined ? [each] : []));
 }
 

@@ -1,6 +1,6 @@
 /**
  * `./run-tests [unit|loop|vm|PATTERN…]`: builds firn, runs the suites one after another, and counts.
- * The last line is `N passed, N failed, N skipped`, over all suites; before it, why what was skipped was skipped.
+ * The last line is `N passed, N failed, N skipped`, over all suites; before it, the slowest files, and why what was skipped was skipped.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
@@ -37,6 +37,8 @@ const suites: readonly Suite[] = [
 interface Count {
   passed: number;
   failed: number;
+  /** Milliseconds of the tests and suites of a file, by its path. What runs beside them, as building does, is not theirs. */
+  readonly durations: Map<string, number>;
   /** A line each: which test, and why. */
   readonly skipped: string[];
 }
@@ -59,6 +61,8 @@ function add(count: Count, event: TestEvent, files: readonly string[]): void {
   if (event.type !== "test:pass" && event.type !== "test:fail") return;
   const { name, skip, todo, file, details } = event.data;
   const isSuite = details.type === "suite";
+  if (event.data.nesting === 0 && file !== undefined)
+    count.durations.set(file, (count.durations.get(file) ?? 0) + details.duration_ms);
   if (skip !== undefined && skip !== false) {
     const reason = typeof skip === "string" && skip !== "" ? skip : "no reason given";
     count.skipped.push(`${file?.replace(`${root}/`, "") ?? "?"}: ${name}: ${reason}`);
@@ -93,6 +97,12 @@ async function runSuite(suite: Suite, files: string[], count: Count): Promise<vo
   await ended;
 }
 
+/** Of ten, so that a file that grows slow is seen before it reaches its limit. */
+function slowest(durations: ReadonlyMap<string, number>): string[] {
+  const rows = [...durations].toSorted(([, a], [, b]) => b - a).slice(0, 10);
+  return rows.map(([file, ms]) => `${(ms / 1000).toFixed(1).padStart(8)} s  ${file.replace(`${root}/`, "")}`);
+}
+
 /** What the suites need, made once. A failure counts as one, and the suites still show what works without. */
 async function prepare(what: string, work: () => Promise<unknown>, count: Count): Promise<void> {
   const start = Date.now();
@@ -115,7 +125,7 @@ async function main(): Promise<number> {
   const chosen = chosenSuites
     .map((suite) => ({ suite, files: filesOf(suite, patterns) }))
     .filter(({ files }) => files.length > 0);
-  const count: Count = { passed: 0, failed: 0, skipped: [] };
+  const count: Count = { passed: 0, failed: 0, durations: new Map(), skipped: [] };
 
   if (chosen.some(({ suite }) => suite.built)) {
     await prepare("dist/firn", () => buildFirn(), count);
@@ -124,6 +134,7 @@ async function main(): Promise<number> {
   }
   for (const { suite, files } of chosen) await runSuite(suite, files, count);
 
+  if (count.durations.size > 0) console.log(`\nThe slowest files:\n${slowest(count.durations).join("\n")}`);
   if (count.skipped.length > 0) console.log(`\nSkipped:\n${count.skipped.map((line) => `  ${line}`).join("\n")}`);
   if (chosen.length === 0) console.error(`No test file's path contains ${patterns.join(" or ")}.`);
   console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped.length} skipped`);

@@ -45,6 +45,7 @@ function headOf({ kind, file }: Stage): string {
 /** Exit code, code and claims of a run whose answer could not be written. */
 function judge({ status, stderr }: Ran, before: Standing, after: Standing): void {
   assert.doesNotMatch(stderr, /E_INTERNAL|^\s+at |undefined|\[object/m);
+  assert.doesNotMatch(stderr, /filesystem is full|firn gc/, "it is no filesystem of firn's that takes no more");
   const code = /^(E_[A-Z_]+): /m.exec(stderr)?.[1];
   if (after.all === before.all) {
     assert.notEqual(status, 0, `exit code 0, but nothing was answered or done: ${stderr}`);
@@ -53,7 +54,11 @@ function judge({ status, stderr }: Ran, before: Standing, after: Standing): void
   } else {
     assert.doesNotMatch(stderr, /Nothing was changed|was removed|unfinished|does not boot/);
     if (after.boots !== before.boots) assert.doesNotMatch(stderr, /What boots was not touched/);
-    assert.match(stderr, /stdout|standard output|answer/i, "nothing says that the answer was lost");
+    assert.match(
+      stderr,
+      /stdout|standard output|answer/i,
+      `exit code ${status}, and nothing says that the answer was lost: ${stderr}`,
+    );
   }
   if (status !== 0) assert.equal(status, exitCodes[code as ProblemCode], `not the exit code of ${code}`);
 }

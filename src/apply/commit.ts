@@ -23,7 +23,7 @@ function newLinkSet(top: string): LinkSetId {
 
 /**
  * Makes `slots` boot: a new link set, flushed together with all that it names, then one rename, flushed. The order is
- * that of facts-durability.md: rEFInd does not replay the log tree, so only a full flush counts, and the first must
+ * that of docs/facts.md: rEFInd does not replay the log tree, so only a full flush counts, and the first must
  * be on disk before the rename. `before` runs ahead of the first flush. A failure before the rename leaves the old link set in
  * force; when the last flush fails, E_NOT_DURABLE says that either may boot.
  */

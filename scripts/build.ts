@@ -7,6 +7,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -118,9 +119,9 @@ export async function buildFirn(
     });
     const additions = join(work, "more.c");
     writeFileSync(additions, more);
-    const sources = ["main", "errno", "heap", "files", "process", "volume"].map((name) =>
-      join(root, "native", `${name}.c`),
-    );
+    const sources = readdirSync(join(root, "native"))
+      .filter((name) => name.endsWith(".c"))
+      .map((name) => join(root, "native", name));
     mkdirSync(dirname(output), { recursive: true });
     const binary = join(work, "firn");
     execFileSync(

@@ -151,7 +151,7 @@ function setResolver(root: Root, { network }: MachineConfig): void {
   root.edit("/etc/udhcpc/udhcpc.conf", (text) => withSetting(text, "RESOLV_CONF", "/run/resolv.conf"));
 }
 
-/** What a root that nobody can write needs, row by row of the table in facts-alpine.md. */
+/** What a root that nobody can write needs, row by row of the table in docs/facts.md. */
 export function makeReadonlyReady(rootPath: string, config: MachineConfig): void {
   const root = new Root(rootPath);
   const lock = `${root.at("/var")}/lock`;

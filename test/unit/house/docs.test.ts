@@ -1,6 +1,6 @@
 /** The documents agree with the program and with each other. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { commandTree } from "../../../scripts/completions/tree.ts";
@@ -99,6 +99,52 @@ test("the keys of machine.toml that the documents name exist", () => {
     const [, body = ""] = example.split(`[${section}]`);
     assert.match(body.split(/^\[/m)[0] ?? "", new RegExp(`^(# )?${key} = `, "m"), `${section}.${key}`);
   }
+});
+
+/** The project's text files in these folders and files, as they are on disk; what no person writes left out. */
+function filesIn(...places: readonly string[]): string[] {
+  return places.flatMap((place) =>
+    statSync(join(root, place)).isFile()
+      ? [place]
+      : readdirSync(join(root, place), { recursive: true, encoding: "utf8" })
+          .map((name) => join(place, name))
+          .filter((name) => statSync(join(root, name)).isFile()),
+  );
+}
+
+const code = filesIn("src", "native", "scripts", "test", "system", "bench", ".ci", "demo", "run-tests");
+
+test("every document that the code names exists", () => {
+  // The names that this very file makes up.
+  const madeUp = ["nowhere.md", "docs/example.md"];
+  const lost = code.flatMap((file) =>
+    [...read(file).matchAll(/[\w./-]*\w\.md\b/g)]
+      .map(([name]) => name)
+      .filter(
+        (name) => !madeUp.includes(name) && ![name, join("docs", name)].some((path) => existsSync(join(root, path))),
+      )
+      .map((name) => `${file}: ${name}`),
+  );
+  assert.deepEqual(lost, []);
+});
+
+test("CONTRIBUTING.md lists every variable of scripts and tests, and no other", () => {
+  const asked = code.flatMap((file) =>
+    [...read(file).matchAll(/env\["(FIRN_[A-Z_]+)"\]|"(FIRN_BENCH_[A-Z]+)"/g)].map(
+      ([, name, other = ""]) => name ?? other,
+    ),
+  );
+  const listed = [...read("CONTRIBUTING.md").matchAll(/^\| `(FIRN_[A-Z_]+)` \|/gm)].map(([, name = ""]) => name);
+  assert.deepEqual(
+    listed,
+    [...new Set(asked)].toSorted((a, b) => (a < b ? -1 : 1)),
+  );
+});
+
+test("every file that CONTRIBUTING.md names exists", () => {
+  const named = [...read("CONTRIBUTING.md").matchAll(/`((?:src|native|test|scripts|docs)\/[\w./-]+)`/g)];
+  assert.ok(named.length > 20);
+  for (const [, path = ""] of named) if (!path.includes("DOOR")) assert.ok(existsSync(join(root, path)), path);
 });
 
 test("no document names a path of the machine it was written on", () => {

@@ -1,4 +1,5 @@
-import { alpineRelease, checkBootFiles, kernelFlavors } from "../host/boot/read-boot-files.ts";
+import { checkBootFiles, kernelFlavors } from "../host/boot/read-boot-files.ts";
+import { alpineRelease } from "../host/packages/apk/installed.ts";
 import { flush } from "../host/volume/btrfs.ts";
 import { enterRoot, type Chroot } from "../host/kernel/chroot.ts";
 import { comparePaths, type PathChange } from "../host/volume/compare-trees.ts";

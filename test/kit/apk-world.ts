@@ -38,6 +38,8 @@ export interface Answer {
   file?: string;
   list?: string[];
   bytes?: number;
+  notes?: string[];
+  release?: string;
 }
 
 export let work = "";

@@ -1,7 +1,8 @@
 import service from "../../../system/firn.initd";
 import { apk, signingKeys, type ApkTarget } from "../../host/packages/apk/apk.ts";
 import { mapPartition, waitForPartitions, type MappedPartition } from "../../host/disk/map.ts";
-import { alpineRelease, bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
+import { bootFiles, checkBootFiles } from "../../host/boot/read-boot-files.ts";
+import { alpineRelease } from "../../host/packages/apk/installed.ts";
 import { createSubvolume, flush } from "../../host/volume/btrfs.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import { addBootEntry, type BootEntryResult } from "../../host/boot/firmware.ts";

@@ -6,7 +6,6 @@ import {
   fileLayout,
   insideRoot,
   isDirectory,
-  isSysError,
   lookAt,
   names,
   readBytes,
@@ -192,14 +191,4 @@ export function makeBootFilesReadable(top: string, root: string, flavors: readon
   }
   if (written.length > 0) flush(top);
   return written.map((path) => path.slice(root.length));
-}
-
-/** Alpine's release as the generation itself says. */
-export function alpineRelease(root: string): string | undefined {
-  try {
-    return readTextIfAny(insideRoot(root, "/etc/alpine-release"))?.trim();
-  } catch (error) {
-    if (isSysError(error)) return undefined;
-    throw error;
-  }
 }

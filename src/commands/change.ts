@@ -1,7 +1,7 @@
 import { templateOf, type ChangeContext } from "../apply/change/change-context.ts";
 import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
-import type { PackageWish } from "../apply/packages.ts";
+import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
@@ -40,12 +40,13 @@ function absolute(path: string): string {
   return normaliseRepository(path, workingDirectory()) ?? path;
 }
 
-function packageWish(flags: ChangeFlags, config: FirnConfig): PackageWish {
+function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
   const given = flags.keysDir ?? config.upgrade.keysDir;
   return {
     repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map(absolute),
     keysDir: given === undefined ? undefined : absolute(given),
     save: flags.save === true,
+    dryRun: flags.dryRun === true,
   };
 }
 
@@ -100,11 +101,11 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
   return writing(flags, command, (session) => {
     const { volume, store, state, report, carryOut } = session;
     const wanted = orThrow(choose(state));
-    const config = wanted.kind === "apk" ? session.config() : configOrDefault(session);
+    const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
-    const wish = packageWish(flags, config);
-    const prepared = base === undefined ? unprepared(wish) : prepareChange(volume.path, state, wanted, base, wish);
+    const wish = sourceWish(flags, config);
+    const prepared = base === undefined ? unprepared : prepareChange(volume.path, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
     const id = store.newId(state.generations.map((generation) => generation.id));
     const steps = planChange(withMounted(volume, withFreedSpace(session, neededBytes)), {
@@ -144,7 +145,7 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
   if (isRefusal(release)) throw new FirnError("E_USAGE", `--release: ${release.problem.message}`, release.problem.hint);
   const command = `firn upgrade${release === undefined ? "" : ` --release ${release}`}`;
   return change(flags, command, () => ({
-    kind: "apk",
+    kind: "packages",
     verb: "upgrade",
     packages: [],
     ...(release === undefined ? {} : { release }),
@@ -153,12 +154,12 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
 
 /** `firn add PKG…` */
 export function add(flags: ChangeFlags, packages: readonly string[]): Result {
-  return change(flags, `firn add ${packages.join(" ")}`, () => ({ kind: "apk", verb: "add", packages }));
+  return change(flags, `firn add ${packages.join(" ")}`, () => ({ kind: "packages", verb: "add", packages }));
 }
 
 /** `firn del PKG…` */
 export function del(flags: ChangeFlags, packages: readonly string[]): Result {
-  return change(flags, `firn del ${packages.join(" ")}`, () => ({ kind: "apk", verb: "del", packages }));
+  return change(flags, `firn del ${packages.join(" ")}`, () => ({ kind: "packages", verb: "del", packages }));
 }
 
 /** `firn run -- CMD…` */

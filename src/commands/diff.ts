@@ -1,8 +1,8 @@
 import { comparePaths } from "../host/volume/compare-trees.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
-import { generationRoot, installedText } from "../host/volume/roots.ts";
+import { packageManager } from "../host/packages/package-manager.ts";
+import { generationRoot } from "../host/volume/roots.ts";
 import { diffPackages } from "../model/packages/changes.ts";
-import { packageList } from "../model/packages/database.ts";
 import { readTextIfAny } from "../host/kernel/files.ts";
 import { templateFromFstab } from "../model/volume/fstab.ts";
 import { orThrow } from "../model/problem.ts";
@@ -29,11 +29,8 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
       select(state, first ?? (state.booted === undefined || state.booted === state.slots[0] ? "previous" : "booted")),
     );
     const to = orThrow(select(state, second ?? "current"));
-    const packages = diffPackages(
-      packageList(installedText(volume.path, from)),
-      packageList(installedText(volume.path, to)),
-    );
     const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
+    const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
     const files = comparePaths(before, after).filter(
       ({ path }) => path !== "etc/fstab" || !sameTemplate(before, after),
     );

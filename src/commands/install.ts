@@ -149,7 +149,7 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
     const refusal = refuseDisk(disk);
     if (refusal !== undefined) orThrow(refusal);
     if (disk.kind !== "disk") throw new Error("a disk that was not refused");
-    using prepared = prepareInstall(config, flags.dryRun !== true);
+    using prepared = prepareInstall(config, flags.dryRun === true);
     const plan = planFor(config, { kind: "disk", bytes: disk.bytes, sectorBytes: disk.sectorBytes }, prepared);
     if (flags.dryRun) return dryRun(disk.path, config, plan, describeDisk(disk));
     checkPackages(prepared);
@@ -174,7 +174,7 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
     if (bytes === undefined) throw new FirnError("E_USAGE", "How large shall the image be?", "--size 4G");
     const path = absolute(file, workingDirectory());
     if (exists(path)) throw FirnError.of(imageExists(file).problem);
-    using prepared = prepareInstall(config, flags.dryRun !== true);
+    using prepared = prepareInstall(config, flags.dryRun === true);
     const plan = planFor(config, { kind: "image", bytes, sectorBytes: IMAGE_SECTOR }, prepared);
     if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);
     requireLoopDevice(path);

@@ -1,9 +1,9 @@
-import { installedText } from "../host/volume/roots.ts";
+import { packageManager } from "../host/packages/package-manager.ts";
+import { generationRoot } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/machine/processes.ts";
 import { diffPackages } from "../model/packages/changes.ts";
-import { packageList } from "../model/packages/database.ts";
 import { approximateSize } from "../model/text/size.ts";
-import { changedFiles, impactOf, type Impact } from "../model/packages/impact.ts";
+import { impactOf, type Impact } from "../model/packages/impact.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
@@ -15,10 +15,12 @@ import { reading, type ReadFlags, type ReadSession } from "./session.ts";
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
   const next = state.slots[0];
   if (state.booted === undefined || next === undefined || state.booted === next) return undefined;
-  const before = installedText(volume.path, state.booted);
-  const after = installedText(volume.path, next);
-  const changes = diffPackages(packageList(before), packageList(after)).map(({ name }) => name);
-  return impactOf(changes, changedFiles(before, after, new Set(changes)), runningProcesses(), openrcServices());
+  const before = generationRoot(volume.path, state.booted);
+  const after = generationRoot(volume.path, next);
+  const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
+  const changes = packages.map(({ name }) => name);
+  const files = packageManager.changedFiles(before, after, new Set(changes));
+  return impactOf(changes, files, runningProcesses(), openrcServices());
 }
 
 const advice: Record<Impact["action"], string> = {

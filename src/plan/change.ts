@@ -1,4 +1,5 @@
 import type { GenerationId } from "../model/volume/ids.ts";
+import type { PackageWish } from "../model/packages/wish.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
@@ -9,7 +10,7 @@ import { deletion, describeGcStep, type GcStep } from "./gc.ts";
 
 /** What is done to the draft. */
 export type Change =
-  | { kind: "apk"; verb: "upgrade" | "add" | "del"; packages: readonly string[]; release?: string }
+  | ({ kind: "packages" } & PackageWish)
   | { kind: "command"; argv: readonly string[] }
   | { kind: "shell" }
   | { kind: "edit"; file: string; editor: readonly string[] }
@@ -41,6 +42,7 @@ export type ChangeStep =
   | { kind: "fstab" }
   | { kind: "compare" }
   | { kind: "discard-unchanged" }
+  | { kind: "make-readable" }
   | { kind: "boot-files" }
   | { kind: "seal" }
   | { kind: "commit"; slots: readonly GenerationId[] };
@@ -73,6 +75,7 @@ export function planChange(state: DeleterState, wish: ChangeWish): ChangeStep[] 
     { kind: "flush" },
     { kind: "compare" },
     ...(wish.force ? [] : [{ kind: "discard-unchanged" as const }]),
+    { kind: "make-readable" },
     { kind: "boot-files" },
     { kind: "seal" },
     { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount)) },
@@ -121,6 +124,8 @@ export function describeStep(step: ChangeStep): string {
       return "Look at what changed";
     case "discard-unchanged":
       return "Discard it if nothing did";
+    case "make-readable":
+      return "Write anew what the boot loader could not read";
     case "boot-files":
       return "Check the boot files";
     case "seal":
@@ -134,8 +139,8 @@ export function describeStep(step: ChangeStep): string {
 
 function describeChange(change: Change): string {
   switch (change.kind) {
-    case "apk":
-      return `apk ${apkArguments(change).join(" ")}`;
+    case "packages":
+      return describePackages(change);
     case "command":
       return `Run ${change.argv.join(" ")}`;
     case "shell":
@@ -151,9 +156,17 @@ function describeChange(change: Change): string {
   }
 }
 
-/** apk's words for a change: `upgrade --available`, `add jq`. */
-export function apkArguments(change: Extract<Change, { kind: "apk" }>): string[] {
-  return [change.verb, ...(change.release === undefined ? [] : ["--available"]), ...change.packages];
+function describePackages({ verb, packages, release }: PackageWish): string {
+  switch (verb) {
+    case "upgrade":
+      return `Upgrade the packages${release === undefined ? "" : ` to ${release}`}`;
+    case "add":
+      return `Add ${packages.join(" ")}`;
+    case "del":
+      return `Remove ${packages.join(" ")}`;
+    default:
+      return verb satisfies never;
+  }
 }
 
 /** The change that edits a file, unless it is one that needs no generation or cannot be named so. */

@@ -17,6 +17,7 @@ export type InstallStep =
   | { kind: "loader"; slots: number }
   | { kind: "fstab" }
   | { kind: "flush" }
+  | { kind: "make-readable"; flavor: string }
   | { kind: "boot-files"; flavor: string }
   | { kind: "seal" }
   | { kind: "commit"; slots: number }
@@ -62,6 +63,7 @@ export function planInstall({ config, target, guids, sets, installedBytes }: Ins
     { kind: "loader", slots: disk.slots },
     { kind: "fstab" },
     { kind: "flush" },
+    { kind: "make-readable", flavor: system.flavor },
     { kind: "boot-files", flavor: system.flavor },
     { kind: "seal" },
     { kind: "commit", slots: disk.slots },
@@ -95,11 +97,13 @@ export function describeInstallStep(step: InstallStep): string {
     case "readiness":
       return "Make it ready for a read-only root";
     case "loader":
-      return `Write rEFInd with ${step.slots} entries`;
+      return `Write the boot loader, with a menu of ${step.slots} entries`;
     case "fstab":
       return "Write its fstab";
     case "flush":
       return "Bring it to disk";
+    case "make-readable":
+      return "Write anew what the boot loader could not read";
     case "boot-files":
       return "Check the boot files";
     case "seal":

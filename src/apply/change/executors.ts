@@ -1,5 +1,7 @@
+import { bootLoader } from "../../host/boot/loader.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import { insideRoot, readTextIfAny, writeText } from "../../host/kernel/files.ts";
+import { packageManager } from "../../host/packages/package-manager.ts";
 import { comparePaths } from "../../host/volume/compare-trees.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -10,7 +12,7 @@ import type { Executors } from "../run-plan.ts";
 import { commit } from "../switch.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 import { makeChange } from "./make-change.ts";
-import { checkKernels, recordOf } from "./record.ts";
+import { checkKernels, flavorsOf, recordOf } from "./record.ts";
 
 function templateNow({ template, templateBefore }: ChangeContext): string {
   return template ?? templateBefore;
@@ -38,13 +40,6 @@ function writeFstab(context: ChangeContext): void {
   writeText(file, renderFstab(templateNow(context), id));
 }
 
-/** Files that apk writes anew in every run, changed or not; a real change shows in its `installed` too. */
-function isBookkeeping(path: string): boolean {
-  return (
-    /^(usr\/)?lib\/apk\/db\/(scripts\.tar(\.gz)?|triggers|lock)$/.test(path) || /^(usr\/)?lib\/apk\/db$/.test(path)
-  );
-}
-
 export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   ...gcExecutors,
   // The room is what they were deleted for, and the kernel makes it in the background.
@@ -64,7 +59,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
       commons: commonsOf(templateNow(context)),
       binds: prepared.sources?.binds ?? [],
       // Other changes may be meant for this very file.
-      hostResolver: change.kind === "apk",
+      hostResolver: change.kind === "packages",
     });
     const { template, undo } = makeChange(change, chroot.path, context);
     context.template = template ?? context.template;
@@ -75,10 +70,13 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.files = comparePaths(baseRoot(context), opened(context).root).filter(({ path }) => path !== "etc/fstab");
   },
   "discard-unchanged": (_, context, work) => {
-    if (context.template !== undefined || context.files.some(({ path }) => !isBookkeeping(path))) return;
+    if (context.template !== undefined || context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;
     context.store.takeBack(opened(context));
     context.draft = undefined;
     work.end();
+  },
+  "make-readable": (_, context) => {
+    bootLoader.makeReadable(context.store.top, opened(context).root, flavorsOf(context));
   },
   "boot-files": (_, context) => {
     context.kernel = checkKernels(context);

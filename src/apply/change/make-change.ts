@@ -1,13 +1,11 @@
-import { apk } from "../../host/packages/apk/apk.ts";
-import { exists, insideRoot, isDirectory, isFile, writeText } from "../../host/kernel/files.ts";
+import { packageManager } from "../../host/packages/package-manager.ts";
+import { exists, insideRoot, isDirectory, isFile } from "../../host/kernel/files.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
-import { switchRelease } from "../../model/packages/conf.ts";
 import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
-import { apkArguments, type Change } from "../../plan/change.ts";
-import { insideApk, repositoriesFile, savePackageSources } from "../packages.ts";
+import type { Change } from "../../plan/change.ts";
 import type { ChangeContext } from "./change-context.ts";
 
 /** What a change asks for beside what it did to the draft. */
@@ -42,18 +40,13 @@ function runCommand(argv: readonly string[], root: string): void {
   throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
 }
 
-function installPackages(change: Extract<Change, { kind: "apk" }>, root: string, context: ChangeContext): void {
+function changePackages(change: Extract<Change, { kind: "packages" }>, root: string, context: ChangeContext): void {
   const { report, prepared } = context;
-  const { sources, wish } = prepared;
-  if (sources === undefined) throw new Error("a change of packages without sources");
-  const text = repositoriesFile(root);
-  const switched = change.release === undefined ? text : switchRelease(text, change.release).text;
-  if (switched !== text) writeText(insideRoot(root, "/etc/apk/repositories"), switched);
-  if (wish.save) savePackageSources(root, switched, wish);
-  const result = apk(insideApk(root, sources), apkArguments(change), {
-    onProgress: (number: number, of: number, line: string) => report.detail(`(${number}/${of}) ${line}`),
-  });
-  for (const line of result.notes) report.note(line);
+  if (prepared.sources === undefined) throw new Error("a change of packages without sources");
+  const said = packageManager.change(root, prepared.sources, change, (number, of, text) =>
+    report.detail(`(${number}/${of}) ${text}`),
+  );
+  for (const line of said) report.note(line);
 }
 
 function shareFolder({ name, path }: { name: string; path: string }, root: string, context: ChangeContext): Made {
@@ -72,8 +65,8 @@ function shareFolder({ name, path }: { name: string; path: string }, root: strin
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
-  apk: (change, root, context) => {
-    installPackages(change, root, context);
+  packages: (change, root, context) => {
+    changePackages(change, root, context);
     return {};
   },
   command: ({ argv }, root) => {

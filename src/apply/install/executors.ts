@@ -1,13 +1,14 @@
-import { alpineRelease, checkBootFiles } from "../../host/boot/read-boot-files.ts";
+import { checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { addBootEntry } from "../../host/boot/firmware.ts";
-import { enableRemovablePath, writeBootLoader } from "../../host/boot/esp.ts";
+import { bootLoader } from "../../host/boot/loader.ts";
+import { packageManager } from "../../host/packages/package-manager.ts";
 import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
 import { createImage, removeImage } from "../../host/disk/image.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
 import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
-import { installedDatabase } from "../../host/volume/roots.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
-import { packageList } from "../../model/packages/database.ts";
+import { installedBytesOf } from "../../model/packages/database.ts";
+import { given } from "../../model/given.ts";
 import { partitionNamed } from "../../model/disk/layout.ts";
 import { orThrow } from "../../model/problem.ts";
 import { renderFstab } from "../../model/volume/fstab.ts";
@@ -51,24 +52,22 @@ function makeCommons(context: Installation): void {
 
 function seal(context: Installation): void {
   const { volume, opened, config, target, kernel } = context;
-  const release = alpineRelease(opened.root);
-  const installed = packageList(installedDatabase(opened.root));
-  const record = {
+  const record = given({
     created: new Date().toISOString(),
     kernel,
     flavor: config.system.flavor,
-    ...(release === undefined ? {} : { release }),
+    release: packageManager.release(opened.root),
     description: "Installed",
     command: target.kind === "disk" ? "firn install" : "firn image",
-    installedBytes: installed.reduce((sum, { installedBytes }) => sum + installedBytes, 0),
-  };
+    installedBytes: installedBytesOf(packageManager.installed(opened.root)),
+  });
   volume.seal(opened, { ...record, installing: "seal" });
   context.sealed = record;
 }
 
 function enable(context: Installation): void {
   const { target, layout, prepared, menu, loaderPath } = context;
-  enableRemovablePath(context.esp?.device ?? "", prepared.refind, menu);
+  bootLoader.enable(context.esp?.device ?? "", prepared.loader, menu);
   if (target.kind !== "disk") return;
   const { number, guid } = partitionNamed(layout, "EFI");
   context.bootEntry = addBootEntry({
@@ -108,14 +107,17 @@ export const installExecutors: Executors<InstallStep, Installation> = {
   commons: (_, context) => makeCommons(context),
   packages: ({ packages }, context) => installPackages(context, packages),
   kernel: ({ packages }, context) => installKernel(context, packages),
-  identity: (_, context) => context.inside((__, root) => setIdentity(root, context.config)),
-  readiness: (_, context) => context.inside((__, root) => makeReadonlyReady(root, context.config)),
+  identity: (_, context) => context.inside((root) => setIdentity(root, context.config)),
+  readiness: (_, context) => context.inside((root) => makeReadonlyReady(root, context.config)),
   loader: (_, context) => {
-    context.loaderPath = writeBootLoader(context.esp?.device ?? "", context.prepared.refind, context.menu);
+    context.loaderPath = bootLoader.install(context.esp?.device ?? "", context.prepared.loader, context.menu);
   },
   fstab: (_, { opened, template }) =>
     writeText(insideRoot(opened.root, "/etc/fstab"), renderFstab(template, opened.id)),
   flush: (_, { volume }) => volume.flush(),
+  "make-readable": ({ flavor }, { volume, opened }) => {
+    bootLoader.makeReadable(volume.top, opened.root, [flavor]);
+  },
   "boot-files": ({ flavor }, context) => {
     context.kernel = checkBootFiles(context.volume.top, context.opened.root, flavor, undefined);
   },

@@ -1,17 +1,18 @@
-import type { ApkTarget } from "../../host/packages/apk/apk.ts";
+import { bootLoader } from "../../host/boot/loader.ts";
+import { packageManager } from "../../host/packages/package-manager.ts";
 import { mapPartition, type MappedPartition } from "../../host/disk/map.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import type { BootEntryResult } from "../../host/boot/firmware.ts";
 import type { Mount } from "../../host/kernel/mounts.ts";
-import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/menu.ts";
+import { MENU_TIMEOUT, bootModules } from "../../model/boot/menu.ts";
 import { commonsName } from "../../model/volume/commons.ts";
+import type { PackageSources } from "../../model/packages/wish.ts";
 import type { MachineConfig } from "../../model/machine/machine.ts";
 import { partitionNamed, type DiskLayout } from "../../model/disk/layout.ts";
 import { renderTemplate } from "../../model/volume/fstab.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { InstallStep } from "../../plan/install.ts";
 import type { Report } from "../../report/report.ts";
-import { insideApk, packageSources } from "../packages.ts";
 import type { Draft, VolumeStore } from "../store/volume-store.ts";
 import type { Prepared } from "./prepare.ts";
 
@@ -65,7 +66,7 @@ export class Installation implements Disposable {
 
   get menu(): string {
     const { system, disk } = this.config;
-    return renderRefindConf({
+    return bootLoader.menu({
       slots: disk.slots,
       flavor: system.flavor,
       rootUuid: this.rootUuid,
@@ -83,11 +84,10 @@ export class Installation implements Disposable {
   }
 
   /** Runs the new system's own programs. */
-  inside(use: (target: ApkTarget, root: string) => void): void {
+  inside<T>(use: (root: string, sources: PackageSources) => T): T {
     const { root } = this.opened;
-    const text = this.prepared.repositories.map((line) => `${line}\n`).join("");
     const { keysDir } = this.config.system;
-    const sources = packageSources(root, text, { repositories: [], keysDir, save: false });
+    const sources = packageManager.sources(root, { repositories: [], keysDir, save: false, dryRun: false });
     using chroot = enterRoot({
       top: this.volume.top,
       root,
@@ -95,7 +95,7 @@ export class Installation implements Disposable {
       binds: sources.binds,
       hostResolver: true,
     });
-    use(insideApk(chroot.path, sources), chroot.path);
+    return use(chroot.path, sources);
   }
 
   /** Says on the volume how far this has come, for whoever finds it unfinished. */

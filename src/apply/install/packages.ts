@@ -1,38 +1,34 @@
 import service from "../../../system/firn.initd";
 import { bootFiles } from "../../host/boot/read-boot-files.ts";
-import { copyFile, exists, insideRoot, makeDirectories, names, writeText } from "../../host/kernel/files.ts";
-import { apk, signingKeys, type ApkTarget } from "../../host/packages/apk/apk.ts";
+import { copyFile, exists, insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
+import { packageManager } from "../../host/packages/package-manager.ts";
 import { exampleFirnToml } from "../../model/config/example.ts";
 import { renderMkinitfsConf } from "../../model/machine/machine-files.ts";
+import type { OnProgress, PackageSources } from "../../model/packages/wish.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Installation } from "./installation.ts";
 
-function add({ report }: Installation, target: ApkTarget, words: readonly string[]): void {
-  const { notes } = apk(target, words, { onProgress: (n, of, text) => report.detail(`(${n}/${of}) ${text}`) });
-  for (const note of notes) report.detail(note);
+const progress =
+  ({ report }: Installation): OnProgress =>
+  (number, of, text) =>
+    report.detail(`(${number}/${of}) ${text}`);
+
+/** Adds packages with the system's own package manager, as what runs in its chroot. */
+function add(context: Installation, root: string, sources: PackageSources, packages: readonly string[]): void {
+  const said = packageManager.change(root, sources, { verb: "add", packages }, progress(context));
+  for (const note of said) context.report.detail(note);
 }
 
-/** Fills an empty root from outside, with the host's or the fetched apk. */
+/** Fills an empty root from outside. */
 export function installBase(context: Installation, packages: readonly string[]): void {
-  const { prepared, opened, config } = context;
-  const { root } = opened;
-  add(context, { ...prepared.target, root }, ["--initdb", "add", ...packages]);
-  writeText(insideRoot(root, "/etc/apk/repositories"), prepared.repositories.map((line) => `${line}\n`).join(""));
-  const keys = insideRoot(root, "/etc/apk/keys");
-  makeDirectories(keys);
-  // Beside Alpine's own (alpine-keys): those that the user gave, and those that its repositories are signed with. What else the
-  // installing host trusts is no business of this system.
-  const { keysDir } = config.system;
-  const wanted = new Set([...(keysDir === undefined ? [] : names(keysDir)), ...signingKeys(prepared.target)]);
-  for (const name of names(prepared.target.keysDir).filter((key) => wanted.has(key))) {
-    if (!exists(`${keys}/${name}`)) copyFile(`${prepared.target.keysDir}/${name}`, `${keys}/${name}`, 0o644);
-  }
+  const { prepared, opened, report } = context;
+  for (const note of prepared.supply.fill(opened.root, packages, progress(context))) report.detail(note);
 }
 
 /** Installs the rest with the system's own apk, and firn itself, as a copy of this program where no package has it. */
 export function installPackages(context: Installation, packages: readonly string[]): void {
-  context.inside((target, root) => {
-    add(context, target, ["add", ...packages]);
+  context.inside((root, sources) => {
+    add(context, root, sources, packages);
     if (context.prepared.packaged) return;
     makeDirectories(insideRoot(root, "/usr/sbin"));
     copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
@@ -45,12 +41,12 @@ export function installPackages(context: Installation, packages: readonly string
 /** Throws E_BOOT_FILES when the kernel's package left no kernel or no initramfs. */
 export function installKernel(context: Installation, packages: readonly string[]): void {
   const { config, opened } = context;
-  context.inside((target, root) => {
+  context.inside((root, sources) => {
     // Before the kernel: its trigger makes the initramfs from this.
     makeDirectories(insideRoot(root, "/etc/mkinitfs"));
     const conf = renderMkinitfsConf(config.identity.keymap !== undefined);
     writeText(`${insideRoot(root, "/etc/mkinitfs")}/mkinitfs.conf`, conf);
-    add(context, target, ["add", ...packages]);
+    add(context, root, sources, packages);
   });
   const { flavor } = config.system;
   for (const path of Object.values(bootFiles(opened.root, flavor))) {

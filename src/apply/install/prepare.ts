@@ -1,18 +1,8 @@
-import {
-  checkLocalPackages,
-  extractPackage,
-  fetchPackage,
-  packageFileList,
-  packageNames,
-  simulate,
-  type ApkTarget,
-} from "../../host/packages/apk/apk.ts";
-import { hostApk, hostArchitecture } from "../../host/packages/apk/bootstrap.ts";
-import { assembleKeys } from "../../host/packages/apk/keys.ts";
+import { bootLoader, type LoaderFiles } from "../../host/boot/loader.ts";
 import { makeDirectories } from "../../host/kernel/files.ts";
 import { scratch } from "../../host/kernel/mounts.ts";
-import { findRefind, hostRefindFolders, type RefindFiles } from "../../host/boot/refind.ts";
 import { requirePrograms } from "../../host/kernel/run.ts";
+import { packageManager, type Supply } from "../../host/packages/package-manager.ts";
 import { repositoryLines, type MachineConfig } from "../../model/machine/machine.ts";
 import { nearestFew } from "../../model/text/nearest.ts";
 import { FirnError, isRefusal, orThrow } from "../../model/problem.ts";
@@ -20,38 +10,24 @@ import { packageSets, type PackageSets } from "../../plan/install.ts";
 
 /** What an installation needs and what was checked, before anything is written. */
 export interface Prepared extends Disposable {
-  /** The host's or the fetched apk; `root` is to be set. */
-  target: ApkTarget;
+  supply: Supply;
   repositories: readonly string[];
   sets: PackageSets;
-  refind: RefindFiles;
+  loader: LoaderFiles;
   installedBytes: number;
   /** The system gets firn as a package, not as a copy of this program. */
   packaged: boolean;
 }
 
-const CACHE = "/var/cache/firn";
-
 /** The programs that an installation runs on the host. */
 const programs = ["sgdisk", "mkfs.fat", "mkfs.btrfs", "mcopy", "mmd", "tar", "gzip"];
 
-/** The paths in a package, without fetching it twice. */
-function listing(target: ApkTarget, name: string): string[] {
-  return packageFileList(fetchPackage(target, name, packageFolder()));
-}
-
-function packageFolder(): string {
-  const folder = `${scratch()}/packages`;
-  makeDirectories(folder, 0o700);
-  return folder;
-}
-
-function checkTimezone(target: ApkTarget, timezone: string): void {
+function checkTimezone(supply: Supply, timezone: string): void {
   if (timezone === "UTC") return;
   const prefix = "usr/share/zoneinfo/";
-  const zones = listing(target, "tzdata").flatMap((path) =>
-    path.startsWith(prefix) && !path.endsWith("/") ? [path.slice(prefix.length)] : [],
-  );
+  const zones = supply
+    .files("tzdata")
+    .flatMap((path) => (path.startsWith(prefix) && !path.endsWith("/") ? [path.slice(prefix.length)] : []));
   if (zones.includes(timezone)) return;
   const near = nearestFew(timezone, zones, 3);
   throw new FirnError(
@@ -61,11 +37,11 @@ function checkTimezone(target: ApkTarget, timezone: string): void {
   );
 }
 
-function checkKeymap(target: ApkTarget, keymap: MachineConfig["identity"]["keymap"]): void {
+function checkKeymap(supply: Supply, keymap: MachineConfig["identity"]["keymap"]): void {
   if (keymap === undefined) return;
-  const maps = listing(target, "kbd-bkeymaps").flatMap(
-    (path) => /^usr\/share\/bkeymaps\/(.+)\/(.+)\.bmap\.gz$/.exec(path)?.slice(1).join(" ") ?? [],
-  );
+  const maps = supply
+    .files("kbd-bkeymaps")
+    .flatMap((path) => /^usr\/share\/bkeymaps\/(.+)\/(.+)\.bmap\.gz$/.exec(path)?.slice(1).join(" ") ?? []);
   const wanted = `${keymap.layout} ${keymap.variant}`;
   if (maps.includes(wanted)) return;
   const near = nearestFew(wanted, maps, 3);
@@ -76,74 +52,62 @@ function checkKeymap(target: ApkTarget, keymap: MachineConfig["identity"]["keyma
   );
 }
 
-/** rEFInd of --refind, of the host, or of the repositories. */
-function obtainRefind(target: ApkTarget, config: MachineConfig, names: ReadonlySet<string>): RefindFiles {
-  const { refind, arch } = config.system;
-  const local = findRefind({ ...(refind === undefined ? {} : { dir: refind }), packageDirs: hostRefindFolders, arch });
-  if (!isRefusal(local) || refind !== undefined || !names.has("refind")) return orThrow(local);
-  const folder = `${scratch()}/refind`;
-  makeDirectories(folder, 0o700);
-  extractPackage(fetchPackage(target, "refind", packageFolder()), folder);
-  return orThrow(findRefind({ packageDirs: [folder], arch }));
+/** The boot loader that a person named, or of the host, or of the repositories. */
+function obtainLoader(supply: Supply, { system: { refind: dir, arch } }: MachineConfig): LoaderFiles {
+  const local = bootLoader.find({ arch, dir });
+  if (!isRefusal(local) || dir !== undefined || !supply.has(bootLoader.package)) return orThrow(local);
+  const unpacked = `${scratch()}/loader`;
+  makeDirectories(unpacked, 0o700);
+  supply.unpack(bootLoader.package, unpacked);
+  return orThrow(bootLoader.find({ arch, unpacked }));
 }
 
-function installArguments({ base, packages, kernel }: PackageSets): string[] {
-  return ["--initdb", "add", ...base, ...packages, ...kernel];
+function everyPackage({ base, packages, kernel }: PackageSets): string[] {
+  return [...base, ...packages, ...kernel];
 }
 
 /**
  * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be thrown away instead.
  * Throws E_MIRROR_STALE, E_SIGNATURE.
  */
-export function checkPackages({ target, sets }: Prepared): void {
-  checkLocalPackages(target, installArguments(sets));
+export function checkPackages({ supply, sets }: Prepared): void {
+  supply.checkLocal(everyPackage(sets));
 }
 
 /**
- * Gets apk, reads and verifies the repositories, and lets apk plan the whole installation, so that what can be refused is refused
- * while nothing is changed yet. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP,
- * E_BOOT_LOADER. What is fetched is kept in the host's cache, unless it is only looked at (`keep` false).
+ * Reads and verifies the repositories, and lets the package manager plan the whole installation, so that what can be refused is
+ * refused while nothing is changed yet. A dry run leaves the host's caches as they are. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR,
+ * E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP, E_BOOT_LOADER.
  */
-export function prepareInstall(config: MachineConfig, keep: boolean): Prepared {
+export function prepareInstall(config: MachineConfig, dryRun: boolean): Prepared {
   const { system, identity } = config;
   requirePrograms(programs);
-  if (system.arch !== hostArchitecture()) {
+  const own = packageManager.architecture();
+  if (system.arch !== own) {
     throw new FirnError(
       "E_ARCH",
-      `This machine is ${hostArchitecture()}; it cannot run the programs of ${system.arch}.`,
+      `This machine is ${own}; it cannot run the programs of ${system.arch}.`,
       `Run firn on a machine of that architecture.`,
     );
   }
-  const keysDir = `${scratch()}/install-keys`;
-  assembleKeys({ into: keysDir, keysDir: system.keysDir });
   const repositories = repositoryLines(system);
-  const cacheDir = keep ? CACHE : `${scratch()}/cache`;
-  const tool = hostApk({ repositories, keysDir, cacheDir, tmp: scratch() });
+  const supply = packageManager.supply({ repositories, keysDir: system.keysDir, arch: system.arch, dryRun });
   try {
-    const target: ApkTarget = {
-      tool,
-      root: `${scratch()}/empty`,
-      repositories,
-      keysDir,
-      arch: system.arch,
-      cacheDir,
-    };
-    const names = new Set(packageNames(target));
-    const sets = packageSets(config, (name) => names.has(name));
-    const { installedBytesDelta } = simulate(target, installArguments(sets));
-    checkTimezone(target, identity.timezone);
-    checkKeymap(target, identity.keymap);
+    const sets = packageSets(config, (name) => supply.has(name));
+    const { installedBytesDelta } = supply.simulate(everyPackage(sets));
+    checkTimezone(supply, identity.timezone);
+    checkKeymap(supply, identity.keymap);
     return {
-      target,
+      supply,
       repositories,
       sets,
-      refind: obtainRefind(target, config, names),
+      loader: obtainLoader(supply, config),
       installedBytes: installedBytesDelta,
-      packaged: names.has("firn"),
-      [Symbol.dispose]: () => tool[Symbol.dispose](),
+      packaged: supply.has("firn"),
+      [Symbol.dispose]: () => supply[Symbol.dispose](),
     };
   } catch (error) {
-    tool[Symbol.dispose]();
+    supply[Symbol.dispose]();
     throw error;
   }
 }

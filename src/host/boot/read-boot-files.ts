@@ -1,7 +1,6 @@
 import { flush } from "../volume/btrfs.ts";
 import { enterRoot } from "../kernel/chroot.ts";
 import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
-import { isSysError } from "../kernel/failure.ts";
 import { run, runPiped } from "../kernel/run.ts";
 import { lstat, typeOf } from "../kernel/stat.ts";
 import { fileLayout } from "../kernel/subvolumes.ts";
@@ -167,7 +166,6 @@ export function requireBootFiles(root: string, flavor: string): string {
  */
 export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
   const unchanged = base !== undefined && sameFiles(root, base, flavor);
-  if (!unchanged) makeBootFilesReadable(top, root, [flavor]);
   return checked({ top, root, flavor }, { flavor, draft: true, unchanged });
 }
 
@@ -189,14 +187,4 @@ export function makeBootFilesReadable(top: string, root: string, flavors: readon
   }
   if (written.length > 0) flush(top);
   return written.map((path) => path.slice(root.length));
-}
-
-/** Alpine's release as the generation itself says. */
-export function alpineRelease(root: string): string | undefined {
-  try {
-    return readTextIfAny(insideRoot(root, "/etc/alpine-release"))?.trim();
-  } catch (error) {
-    if (isSysError(error)) return undefined;
-    throw error;
-  }
 }

@@ -4,8 +4,6 @@ import { refuse, type Refusal } from "../../model/problem.ts";
 import { isDirectory, isFile, readBytes, readWhole } from "../kernel/files.ts";
 import type { LoaderFiles } from "./esp.ts";
 
-export type { LoaderFiles as RefindFiles } from "./esp.ts";
-
 /** EFI's name of an architecture, and what packagers call the drivers' folder: upstream and Debian, Alpine. */
 const spellings = {
   x86_64: { efi: "x64", drivers: ["drivers_x64", "drivers_x86_64"] },

@@ -90,3 +90,8 @@ function parseFiles(text: string): InstalledFile[] {
   }
   return files;
 }
+
+/** Bytes that packages take, as they say themselves. */
+export function installedBytesOf(packages: readonly InstalledPackage[]): number {
+  return packages.reduce((sum, { installedBytes }) => sum + installedBytes, 0);
+}

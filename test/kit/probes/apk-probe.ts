@@ -14,12 +14,21 @@ import {
 } from "../../../src/host/packages/apk/apk.ts";
 import { fetchedApk, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
 import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/keys.ts";
+import { packageManager, type SupplyWish } from "../../../src/host/packages/package-manager.ts";
+import { enterRoot } from "../../../src/host/kernel/chroot.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";
 import { scratch } from "../../../src/host/kernel/mounts.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
+import type { PackageWish, SourceWish } from "../../../src/model/packages/wish.ts";
 import { FirnError } from "../../../src/model/problem.ts";
 
-export interface Call {
+/** The port: what fills a new root, and what changes one. */
+interface PortCall {
+  supply?: SupplyWish & { packages: readonly string[]; fill?: string; look?: string };
+  inside?: { root: string; sources: SourceWish; wish: PackageWish; do: "simulate" | "fetch" | "change" };
+}
+
+export interface Call extends PortCall {
   keys?: KeySources;
   bootstrap?: Omit<BootstrapWish, "tmp">;
   target?: ApkTarget;
@@ -28,7 +37,39 @@ export interface Call {
   into?: string;
 }
 
+function fromSupply({ packages, fill, look, ...wish }: NonNullable<Call["supply"]>): Record<string, unknown> {
+  using supply = packageManager.supply(wish);
+  return {
+    simulation: supply.simulate(packages),
+    names: packages.filter((name) => supply.has(name)),
+    ...(look === undefined ? {} : { list: supply.files(look) }),
+    ...(fill === undefined ? {} : { notes: supply.fill(fill, packages, () => {}) }),
+  };
+}
+
+function inside(call: NonNullable<Call["inside"]>): Record<string, unknown> {
+  const { root, wish } = call;
+  const sources = packageManager.sources(root, call.sources, wish.release);
+  // The root stays writable: what is not written was not tried.
+  using chroot = enterRoot({ top: "/", root, commons: [], binds: sources.binds, hostResolver: true });
+  switch (call.do) {
+    case "simulate":
+      return { simulation: packageManager.simulate(chroot.path, sources, wish) };
+    case "fetch":
+      return { bytes: packageManager.fetch(chroot.path, sources, wish) };
+    case "change":
+      return {
+        notes: packageManager.change(chroot.path, sources, wish, () => {}),
+        release: packageManager.release(root),
+      };
+    default:
+      return call.do satisfies never;
+  }
+}
+
 function perform(call: Call): unknown {
+  if (call.supply !== undefined) return fromSupply(call.supply);
+  if (call.inside !== undefined) return inside(call.inside);
   const result: Record<string, unknown> = {};
   if (call.keys !== undefined) result["keys"] = assembleKeys(call.keys);
   using tool: (ApkTool & Disposable) | undefined =

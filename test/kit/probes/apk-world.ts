@@ -39,6 +39,8 @@ export interface Answer {
   file?: string;
   list?: string[];
   bytes?: number;
+  notes?: string[];
+  release?: string;
 }
 
 export let work = "";

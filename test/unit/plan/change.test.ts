@@ -16,7 +16,7 @@ import { DAY, MiB, anyVolume, generation, granted, id, idAt, problemIn, volume }
 const now = 1000 * DAY;
 const names = ["a", "b", "c", "d", "e", "f"];
 const state = volume(names.map((name) => generation(name)));
-const upgrade: Change = { kind: "apk", verb: "upgrade", packages: [] };
+const upgrade: Change = { kind: "packages", verb: "upgrade", packages: [] };
 
 function wish(rest: Partial<ChangeWish> = {}): ChangeWish {
   return { change: upgrade, id: id("new"), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false, ...rest };
@@ -37,6 +37,7 @@ test("a change opens a draft of slot 0, changes, compares, seals and commits", (
     { kind: "flush" },
     { kind: "compare" },
     { kind: "discard-unchanged" },
+    { kind: "make-readable" },
     { kind: "boot-files" },
     { kind: "seal" },
     { kind: "commit", slots: ["new", "f", "e", "d"] },
@@ -45,10 +46,10 @@ test("a change opens a draft of slot 0, changes, compares, seals and commits", (
 
 test("the plan says in words what each kind of change does", () => {
   const table: readonly (readonly [Change, string])[] = [
-    [upgrade, "apk upgrade"],
-    [{ kind: "apk", verb: "upgrade", packages: [], release: "v3.20" }, "apk upgrade --available"],
-    [{ kind: "apk", verb: "add", packages: ["jq", "git"] }, "apk add jq git"],
-    [{ kind: "apk", verb: "del", packages: ["jq"] }, "apk del jq"],
+    [upgrade, "Upgrade the packages"],
+    [{ kind: "packages", verb: "upgrade", packages: [], release: "v3.20" }, "Upgrade the packages to v3.20"],
+    [{ kind: "packages", verb: "add", packages: ["jq", "git"] }, "Add jq git"],
+    [{ kind: "packages", verb: "del", packages: ["jq"] }, "Remove jq"],
     [{ kind: "command", argv: ["touch", "/etc/x"] }, "Run touch /etc/x"],
     [{ kind: "shell" }, "Run a shell"],
     [{ kind: "edit", file: "/etc/hosts", editor: ["vi"] }, "Edit /etc/hosts"],
@@ -66,6 +67,7 @@ test("the plan says in words what each kind of change does", () => {
       "Bring it to disk",
       "Look at what changed",
       "Discard it if nothing did",
+      "Write anew what the boot loader could not read",
       "Check the boot files",
       "Seal it",
       "Make it slot 0 of 4",

@@ -36,7 +36,7 @@ test("an installation's plan reads as what happens to this disk", () => {
   assert.match(commons, /^Make the commons: .*\/var\/log.* \/var\/lib\/docker/);
   assert.equal(kernel, "Install the kernel linux-virt");
   assert.equal(identity, "Set host name, users and network of web");
-  assert.equal(loader, "Write rEFInd with 3 entries");
+  assert.equal(loader, "Write the boot loader, with a menu of 3 entries");
 });
 
 test("an image is made first, with room for what will be in it, and has no swap unless asked", () => {

@@ -1,18 +1,20 @@
 import { cacheFile, packageFile } from "../../../model/packages/index.ts";
 import type { PackageChange } from "../../../model/packages/changes.ts";
-import { packageList } from "../../../model/packages/database.ts";
 import { parseChanges, parseStep } from "../../../model/packages/output.ts";
 import type { ApkTrouble } from "../../../model/packages/trouble.ts";
+import type { OnProgress, Simulation } from "../../../model/packages/wish.ts";
 import { nearestFew } from "../../../model/text/nearest.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { exists, isFile, rename } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
-import { databaseText, invoke, orThrowTrouble, outside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
+import { installedPackages } from "./installed.ts";
+import { invoke, orThrowTrouble, outside, rootOutside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
 
 export type { ApkTarget } from "./target.ts";
+export type { Simulation } from "../../../model/packages/wish.ts";
 export type { ApkTool } from "./bootstrap.ts";
 export {
   extractPackage,
@@ -24,8 +26,8 @@ export {
 } from "./repository.ts";
 
 export interface ApkOptions {
-  /** Called with each `(n/m) …` step: its number, how many there are, and what is done. A self-upgrade counts twice. */
-  onProgress?: (n: number, of: number, text: string) => void;
+  /** Called with each `(n/m) …` step. */
+  onProgress?: OnProgress;
 }
 
 export interface ApkResult {
@@ -71,16 +73,6 @@ export function apk(target: ApkTarget, args: readonly string[], { onProgress }: 
   };
 }
 
-export interface Simulation {
-  changes: readonly PackageChange[];
-  /** Bytes by which the root grows, as the packages tell; negative when it shrinks. */
-  installedBytesDelta: number;
-  /** Bytes of everything that is written anew: what a snapshot of the root grows by, since the old files stay in the original. */
-  writtenBytes: number;
-  /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
-  downloadBytes: number;
-}
-
 interface Solved extends Simulation {
   /** What must be fetched. */
   fetches: readonly Offer[];
@@ -96,7 +88,8 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
   const changes = parseChanges(finished.stdout);
   const wanted = new Set(changes.map(({ name }) => name));
   const offers = indexRecords(target, wanted);
-  const installed = new Map(packageList(databaseText(target) ?? "").map((known) => [known.name, known.installedBytes]));
+  const installed = new Map(installedPackages(rootOutside(target)).map((known) => [known.name, known.installedBytes]));
+  const caches = [read.cacheDir, target.cacheDir ?? read.cacheDir].map((folder) => outside(target, folder));
   let installedBytesDelta = 0;
   let writtenBytes = 0;
   const fetches: Offer[] = [];
@@ -110,7 +103,7 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
     installedBytesDelta += offer?.installedBytes ?? 0;
     writtenBytes += offer?.installedBytes ?? 0;
     if (offer?.network === false) local.push(offer);
-    if (offer?.network && !exists(outside(target, `${read.cacheDir}/${cacheFile(offer)}`))) fetches.push(offer);
+    if (offer?.network && !caches.some((folder) => exists(`${folder}/${cacheFile(offer)}`))) fetches.push(offer);
   }
   const downloadBytes = fetches.reduce((sum, { packageBytes }) => sum + packageBytes, 0);
   return { changes, installedBytesDelta, writtenBytes, downloadBytes, fetches, local };

@@ -24,6 +24,8 @@ export interface BootstrapWish {
   arch?: string;
   /** Downloaded packages are kept here under apk's own cache names, and verified again each time they are used. */
   cacheDir: string;
+  /** The cache is only looked into. */
+  lookOnly?: boolean;
   /** Where temporary files may lie and programs may run. */
   tmp: string;
 }
@@ -122,7 +124,7 @@ function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
 }
 
 /** The package's verified files as a .tar.gz: from the folder, from the cache, or fetched into the cache. */
-function obtain(offer: Offer, cacheDir: string, tmp: string): string {
+function obtain(offer: Offer, { cacheDir, lookOnly }: BootstrapWish, tmp: string): string {
   const source = `${offer.place}/${packageFile(offer)}`;
   const file = `${tmp}/package.apk`;
   const data = `${tmp}/package.tar.gz`;
@@ -145,11 +147,12 @@ function obtain(offer: Offer, cacheDir: string, tmp: string): string {
       return data;
     } catch (error) {
       if (!(error instanceof FirnError) || error.problem.code !== "E_SIGNATURE") throw error;
-      removeTree(cached);
+      if (!lookOnly) removeTree(cached);
     }
   }
   download(source, file);
   verifyPackage(file, offer, tmp, data);
+  if (lookOnly) return data;
   const beside = temporaryFolder(cacheDir);
   try {
     copyFile(file, `${beside.path}/package`, 0o644);
@@ -197,13 +200,13 @@ function certificates(root: string): Record<string, string> {
  */
 export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {
   const arch = wish.arch ?? hostArchitecture();
-  makeDirectories(wish.cacheDir, 0o755);
+  if (!wish.lookOnly) makeDirectories(wish.cacheDir, 0o755);
   const folder = temporaryFolder(wish.tmp);
   try {
     const root = `${folder.path}/root`;
     makeDirectories(root);
     for (const offer of apkAndLibraries(offers(wish, arch, folder.path), wish)) {
-      const data = obtain(offer, wish.cacheDir, folder.path);
+      const data = obtain(offer, wish, folder.path);
       run(["tar", "-xzf", data, "-C", root]);
     }
     const tool = unpackedTool(root, folder.path);

@@ -1,9 +1,10 @@
 import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
 import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../../model/packages/index.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { exists, insideRoot, isFile, makeDirectories, names, newName, removeFile } from "../../kernel/files.ts";
+import { exists, isFile, makeDirectories, names, newName, removeFile } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { run } from "../../kernel/run.ts";
+import { databaseText } from "./installed.ts";
 import {
   architectureOf,
   cacheUsable,
@@ -174,6 +175,5 @@ export function extractPackage(data: string, into: string): void {
 
 /** True for a root without an apk database. */
 export function isNewRoot(target: ApkTarget): boolean {
-  const root = rootOutside(target);
-  return ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"].every((path) => !exists(insideRoot(root, path)));
+  return databaseText(rootOutside(target)) === undefined;
 }

@@ -1,5 +1,4 @@
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
-import { packageList } from "../../../model/packages/database.ts";
 import { FirnError } from "../../../model/problem.ts";
 import {
   insideRoot,
@@ -15,6 +14,7 @@ import { scratch } from "../../kernel/mounts.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
 import { proxySettings } from "./download.ts";
+import { installedPackages } from "./installed.ts";
 
 /** An apk, the root it works on, and what it may install from. All paths are as that apk sees them. */
 export interface ApkTarget {
@@ -31,6 +31,8 @@ export interface ApkTarget {
   readonly arch?: string;
   /** Where indexes and packages that are fetched are kept. Without it packages are not kept. */
   readonly cacheDir?: string;
+  /** The cache folder is only looked into: indexes go to memory, and packages are not kept. */
+  readonly lookOnly?: boolean;
   /** How the user spelled a repository, by what `repositories` calls it: for messages. */
   readonly shown?: Readonly<Record<string, string>>;
 }
@@ -43,15 +45,6 @@ export function outside(target: ApkTarget, path: string): string {
 /** The root's folder as seen from outside, without a slash at the end. */
 export function rootOutside(target: ApkTarget): string {
   return outside(target, target.root ?? "").replace(/\/+$/, "");
-}
-
-/** The installed database's text; undefined where nothing was ever installed. */
-export function databaseText(target: ApkTarget): string | undefined {
-  const root = rootOutside(target);
-  return (
-    readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??
-    readTextIfAny(insideRoot(root, "/usr/lib/apk/db/installed"))
-  );
 }
 
 export function architectureOf(target: ApkTarget): string {
@@ -67,7 +60,7 @@ export function scratchFolder(target: ApkTarget): string {
 
 /** True when apk can keep files in the cache folder, which is made when it is missing. */
 export function cacheUsable(target: ApkTarget): boolean {
-  if (target.cacheDir === undefined) return false;
+  if (target.cacheDir === undefined || target.lookOnly) return false;
   const folder = outside(target, target.cacheDir);
   try {
     makeDirectories(folder);
@@ -118,7 +111,7 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   });
   if (trouble !== undefined) return trouble;
   if (finished.status === 0) return undefined;
-  const broken = packageList(databaseText(target) ?? "").filter((known) => known.broken !== "");
+  const broken = installedPackages(rootOutside(target)).filter((known) => known.broken !== "");
   if (broken.length > 0 && finished.stderr.trim() === "") {
     const list = broken.map(({ name }) => name).join(", ");
     return {

@@ -1,0 +1,52 @@
+/** What is asked of a package manager, and what it answers, in words that are none of any one's. */
+import type { PackageChange } from "./changes.ts";
+
+/** What is wanted of the packages of a root. */
+export interface PackageWish {
+  readonly verb: "upgrade" | "add" | "del";
+  readonly packages: readonly string[];
+  /** The release to go to, as mirrors spell it: "v3.20". */
+  readonly release?: string;
+}
+
+/** What packages may come from, beside what the root itself names. */
+export interface SourceWish {
+  /** Absolute folders and URLs. */
+  readonly repositories: readonly string[];
+  /** A folder of public keys to trust beside the root's own. */
+  readonly keysDir: string | undefined;
+  /** Keep both in the root. */
+  readonly save: boolean;
+  /** Look into the caches, and write nothing there. */
+  readonly dryRun: boolean;
+}
+
+/** Where the packages of a root come from, as the programs inside it see them. */
+export interface PackageSources {
+  readonly wish: SourceWish;
+  readonly repositories: readonly string[];
+  readonly keysDir: string;
+  /** How a person knows a repository, by what it is called inside. */
+  readonly shown: Readonly<Record<string, string>>;
+  /** Folders of the host that the programs inside must see, by their path inside. */
+  readonly binds: readonly { readonly from: string; readonly to: string }[];
+}
+
+/** What a change of packages would do. */
+export interface Simulation {
+  readonly changes: readonly PackageChange[];
+  /** Bytes by which the root grows, as the packages tell; negative when it shrinks. */
+  readonly installedBytesDelta: number;
+  /** Bytes of everything that is written anew: what a snapshot of the root grows by, since the old files stay in the original. */
+  readonly writtenBytes: number;
+  /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
+  readonly downloadBytes: number;
+}
+
+/** Whether boot files are made anew, which no package counts: the kernel changes, or what makes its initramfs. */
+export function remakesBootFiles(changes: readonly PackageChange[]): boolean {
+  return changes.some(({ name }) => name === "mkinitfs" || name.startsWith("linux-"));
+}
+
+/** A step of a change under way: its number, how many there are, and what is done. A self-upgrade counts twice. */
+export type OnProgress = (n: number, of: number, text: string) => void;

@@ -1,5 +1,5 @@
 import { collect } from "../apply/collect.ts";
-import { retentionWish } from "../model/config/firn.ts";
+import { retentionWish } from "../model/machine/firn-toml.ts";
 import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, isRefusal, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";

@@ -8,7 +8,7 @@ import { createImage, filledUp, removeImage } from "../host/disk/image.ts";
 import { isolate } from "../host/kernel/isolate.ts";
 import { memoryBytes } from "../host/kernel/memory.ts";
 import { ask, isTerminal, workingDirectory } from "../host/machine/terminal.ts";
-import type { MachineFlags } from "../model/machine/flags.ts";
+import type { MachineFlags } from "../model/machine/keys.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";

@@ -26,7 +26,8 @@ import { packageList } from "../../model/packages/database.ts";
 import { MENU_TIMEOUT, bootModules, renderRefindConf } from "../../model/boot/menu.ts";
 import { commonsName } from "../../model/volume/commons.ts";
 import type { MachineConfig } from "../../model/machine/machine.ts";
-import { exampleFirnToml } from "../../model/config/example.ts";
+import { exampleOf } from "../../model/config/example.ts";
+import { firnToml } from "../../model/machine/firn-toml.ts";
 import { partitionNamed } from "../../model/disk/layout.ts";
 import { renderFstab, renderTemplate } from "../../model/volume/fstab.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
@@ -208,7 +209,7 @@ export class Installer implements Disposable, Record<InstallStep, () => void> {
       makeDirectories(insideRoot(root, "/usr/sbin"));
       copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
       makeDirectories(insideRoot(root, "/etc/firn"));
-      writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleFirnToml());
+      writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleOf(firnToml));
       writeText(`${insideRoot(root, "/etc/init.d")}/firn`, service, 0o755);
     });
   }

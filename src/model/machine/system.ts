@@ -1,4 +1,4 @@
-import type { Refusal } from "../problem.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
 /** apk's package version: digits, letter, suffixes, commit hash, revision (apk-tools `version.c`). */
@@ -25,6 +25,24 @@ export function parsePackage(text: string): string | Refusal {
 /** The bare name of what `parsePackage` took: "!bash" and "bash~5@edge" → "bash". */
 export function packageName(spec: string): string {
   return new RegExp(NAME).exec(spec)?.[0] ?? spec;
+}
+
+/** "none", one package, or several; "none" is the empty list. */
+export function parseFirmware(input: string | readonly string[]): readonly string[] | Refusal {
+  const words = typeof input === "string" ? [input] : input;
+  if (words.includes("none")) {
+    return words.length === 1 ? [] : bad('has "none" and packages beside it.', "Keep one or the other.");
+  }
+  for (const word of words) {
+    const parsed = parsePackage(word);
+    if (isRefusal(parsed)) return parsed;
+  }
+  return words;
+}
+
+export function parseArch(input: string): "x86_64" | "aarch64" | Refusal {
+  if (input === "x86_64" || input === "aarch64") return input;
+  return bad(`rEFInd does not exist for ${JSON.stringify(input)}.`, "Use x86_64 or aarch64.");
 }
 
 /** A kernel flavour: the F in `linux-F` and `vmlinuz-F`. That the package exists is for apk to say. */

@@ -1,4 +1,7 @@
-/** `npx tsx scripts/man-keys.ts`: writes what the keys of machine.toml and firn.toml say of themselves into their man pages. */
+/**
+ * `npx tsx scripts/man-keys.ts`: writes what the keys of machine.toml and firn.toml say of themselves into their man
+ * pages.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -113,8 +113,9 @@ function define(definition: Definition): Command<CommandContext> {
 }
 
 /**
- * A command with so many flags that to make it was a tenth of every start: it is made when it is asked for. Its `usesFlag`, which is
- * asked at every start whether a flag is called like --help, knows the bare command only; a test holds that no key's flag is.
+ * A command with so many flags that to make it was a tenth of every start: it is made when it is asked for. Its
+ * `usesFlag`, which is asked at every start whether a flag is called like --help, knows the bare command only; a test
+ * holds that no key's flag is.
  */
 function late(definition: Definition, flags: () => FlagTable): Command<CommandContext> {
   const bare = define(definition);

@@ -66,7 +66,10 @@ function suggestion(key: string, path: Path, siblings: readonly string[], known:
   return `Known ${section === "" ? "here" : `in ${section}`}: ${siblings.join(", ")}.`;
 }
 
-/** Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list for one. */
+/**
+ * Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list
+ * for one.
+ */
 function misplaced(node: Node, input: unknown, path: Path, known: readonly string[]): ConfigProblem[] {
   if (node.node === "key") return [];
   if (node.node === "tables") {
@@ -109,8 +112,8 @@ type Checked<T> =
   | { readonly problems: readonly ConfigProblem[] };
 
 /**
- * Holds a tree of plain values against a declaration. Reports all problems, one a place, in the declaration's order, unknown keys first;
- * `rename` turns a dotted path into what the user wrote (a flag).
+ * Holds a tree of plain values against a declaration. Reports all problems, one a place, in the declaration's order,
+ * unknown keys first; `rename` turns a dotted path into what the user wrote (a flag).
  */
 export function checkDocument<F extends Fields>(
   document: Document<F>,

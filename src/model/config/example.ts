@@ -53,7 +53,10 @@ function fieldsLines(prefix: string, fields: Fields): string[] {
   );
 }
 
-/** A file that shows every key. Lines that are not comments say the defaults; a key that has none stands behind "# " with an example. */
+/**
+ * A file that shows every key. Lines that are not comments say the defaults; a key that has none stands behind "# "
+ * with an example.
+ */
 export function exampleOf({ head, fields }: Document): string {
   return [...head.map((line) => `# ${line}`), ...fieldsLines("", fields), ""].join("\n");
 }

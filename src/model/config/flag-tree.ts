@@ -44,7 +44,10 @@ function spelled(flag: string): string {
   return `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** The flag that says what stands at `where`, or what holds it: "disk.esp-size" → "--esp-size"; `where` itself when there is none. */
+/**
+ * The flag that says what stands at `where`, or what holds it: "disk.esp-size" → "--esp-size"; `where` itself when
+ * there is none.
+ */
 export function flagAt({ fields }: Document, where: string): string {
   const plain = where.replace(/\[\d+\]/g, "");
   let nearest: Flag | undefined;

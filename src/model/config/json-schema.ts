@@ -3,8 +3,8 @@ import type { Document } from "./declare.ts";
 import { schemaOf } from "./schema.ts";
 
 /**
- * The JSON schema (draft 7) of a file, as a plain value. It is made from the schema that parses, so the two cannot differ; what only
- * code can check (that a hash is one) is left to firn.
+ * The JSON schema (draft 7) of a file, as a plain value. It is made from the schema that parses, so the two cannot
+ * differ; what only code can check (that a hash is one) is left to firn.
  */
 export function jsonSchema(document: Document): Record<string, unknown> {
   const schema = toJsonSchema(schemaOf(document), {

@@ -37,7 +37,8 @@ export const firnToml = document(
     retention: table(
       {
         words:
-          "What `firn gc` keeps beside the generations that it never deletes: those in a slot, pinned, booted, on trial, or last known good.",
+          "What `firn gc` keeps beside the generations that it never deletes: those in a slot, pinned, booted, on trial, " +
+          "or last known good.",
       },
       {
         "keep-count": whole(0, 100_000, { brief: "Generations in all, counting those", default: 10 }),
@@ -76,7 +77,10 @@ export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.t
   return isRefusal(parsed) ? parsed : complete(firnToml, parsed);
 }
 
-/** The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a share. */
+/**
+ * The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a
+ * share.
+ */
 export function retentionWish(retention: FirnConfig["retention"], total: number): Retention {
   return {
     keepCount: retention.keepCount,

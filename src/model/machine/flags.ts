@@ -52,7 +52,8 @@ function mergeUsers(file: Users, flags: Users): Users {
 
 /** Where packages come from: what a flag says of it replaces what the file says. */
 function mergeSources(file: NonNullable<PartialMachine["system"]>, flags: NonNullable<PartialMachine["system"]>) {
-  // `-X DIR` must mean "from there", also beside a file that names a release; with --release or --mirror it means "and there".
+  // `-X DIR` must mean "from there", also beside a file that names a release; with --release or --mirror it means "and
+  // there".
   if (flags.repositories === undefined) return { ...file, ...flags };
   const { release: _release, mirror: _mirror, ...rest } = file;
   return { ...(flags.release === undefined && flags.mirror === undefined ? rest : file), ...flags };
@@ -86,9 +87,9 @@ function mergePartial(file: PartialMachine, flags: PartialMachine): PartialMachi
 /**
  * The complete wish: the file's values, the flags' over them, the defaults beneath.
  *
- * A flag wins over the file. Lists that gather (commons, packages, services, users, keys) take the flags' words after the
- * file's, so that `--service '!acpid'` undoes the file's `acpid`; lists that choose (repositories, firmware, DNS, search,
- * interfaces) are replaced. `--ssh-key` is for the users named by `--user`, or for root when there are none.
+ * A flag wins over the file. Lists that gather (commons, packages, services, users, keys) take the flags' words after
+ * the file's, so that `--service '!acpid'` undoes the file's `acpid`; lists that choose (repositories, firmware, DNS,
+ * search, interfaces) are replaced. `--ssh-key` is for the users named by `--user`, or for root when there are none.
  *
  * @param source the file's name, for messages about the file alone
  */

@@ -1,6 +1,6 @@
 /**
- * The keys of machine.toml, each declared once: what reads it, what holds without it, the flag that says the same, and the words. It
- * takes the parsers of other doors (volume, packages) for the keys that are about them.
+ * The keys of machine.toml, each declared once: what reads it, what holds without it, the flag that says the same, and
+ * the words. It takes the parsers of other doors (volume, packages) for the keys that are about them.
  */
 import {
   choice,
@@ -96,8 +96,8 @@ const disk = table(
     commons: list(parseCommonsPath, {
       brief: "Writable paths that all generations share",
       more:
-        "Always shared are `/home`, `/root`, `/srv`, `/var/cache`, `/var/lib`, `/var/log`, `/var/spool` and `/var/tmp`. " +
-        "Below `/var/lib` a path becomes a subvolume of its own.",
+        "Always shared are `/home`, `/root`, `/srv`, `/var/cache`, `/var/lib`, `/var/log`, `/var/spool` and " +
+        "`/var/tmp`. Below `/var/lib` a path becomes a subvolume of its own.",
       default: [],
       example: ["/var/lib/docker", "/var/lib/flatpak"],
       flag: { name: "common", many: true, brief: "A further path that all generations share" },
@@ -346,5 +346,8 @@ type Fields = (typeof machineToml)["fields"];
 /** What machine.toml or the flags say, checked, without defaults. */
 export type PartialMachine = Wish<Fields>;
 
-/** The flags of `firn install` and `firn image` as they were typed. Of `--ssh-key`, the keys: whoever takes the flag reads a file that it names. */
+/**
+ * The flags of `firn install` and `firn image` as they were typed. Of `--ssh-key`, the keys: whoever takes the flag
+ * reads a file that it names.
+ */
 export type MachineFlags = FlagValues<{ fields: Fields }>;

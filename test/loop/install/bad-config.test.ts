@@ -107,13 +107,14 @@ describe("a wish that makes no sense is refused before anything is looked at", {
     });
   });
 
-  it("with --json the same comes as one object on stdout, with code, message and hint", async () => {
+  it("with --json the same comes as one object on stdout, with code, message, hint and effect", async () => {
     const ran = await firn(["image", image, "--size", "1G", "--json", ...flags, "--hostname", "my_host"]);
     assert.equal(ran.status, exitCodes.E_CONFIG_VALUE);
     assert.equal(ran.stderr, "");
     const { error } = JSON.parse(ran.stdout) as { error: Record<string, string> };
-    assert.deepEqual(Object.keys(error), ["code", "message", "hint"]);
+    assert.deepEqual(Object.keys(error), ["code", "message", "hint", "effect"]);
     assert.equal(error["code"], "E_CONFIG_VALUE");
+    assert.equal(error["effect"], "nothing changed");
   });
 
   it("a command or flag that firn does not know, a missing argument: exit code 2, and the near name", async () => {

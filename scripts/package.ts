@@ -15,7 +15,8 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { exampleFirnToml } from "../src/model/config/example.ts";
+import { exampleOf } from "../src/model/config/example.ts";
+import { firnToml } from "../src/model/machine/firn-toml.ts";
 import { writeIndex } from "./apk/index.ts";
 import { buildPackage, type PackageSpec } from "./apk/package.ts";
 import { createKey, loadKey, type Signer } from "./apk/sign.ts";
@@ -81,7 +82,7 @@ function specs(version: string, binary: string, tree: Tree): PackageSpec[] {
       description: what,
       arch: ARCH,
       provides: [`cmd:firn=${version}`],
-      entries: [file("usr/sbin/firn", readFileSync(binary), 0o755), file("etc/firn/firn.toml", exampleFirnToml())],
+      entries: [file("usr/sbin/firn", readFileSync(binary), 0o755), file("etc/firn/firn.toml", exampleOf(firnToml))],
     },
     {
       ...about,

@@ -8,6 +8,9 @@ import {
   type Command,
   type CommandContext,
 } from "@stricli/core";
+import { flagsOf } from "./model/config/flag-tree.ts";
+import { given } from "./model/given.ts";
+import { machineToml } from "./model/machine/keys.ts";
 import type { Result } from "./report/result.ts";
 import { finish } from "./report/finish.ts";
 
@@ -22,7 +25,7 @@ const text = (brief: string, placeholder?: string) =>
     parse: String,
     optional: true,
     brief,
-    ...(placeholder === undefined ? {} : { placeholder }),
+    ...given({ placeholder }),
   }) as const;
 const texts = (brief: string) => ({ kind: "parsed", parse: String, optional: true, variadic: true, brief }) as const;
 const yes = (brief: string) => ({ kind: "boolean", optional: true, withNegated: false, brief }) as const;
@@ -46,37 +49,18 @@ const changing = {
   description: text("A line to remember it by"),
   force: yes("Keep the generation even if nothing changed"),
 };
-const machine = {
-  ...json,
-  config: text("machine.toml", "FILE"),
-  espSize: text("Size of the EFI system partition (200M)"),
-  swapSize: text("Size of the swap partition, or none"),
-  slots: text("Entries in the boot menu (4)"),
-  compression: text("btrfs compression: zstd, zstd:N, zlib, none"),
-  common: texts("A further path that all generations share"),
-  arch: text("x86_64"),
-  release: text("Alpine release: v3.20, latest-stable, edge"),
-  mirror: text("Alpine mirror", "URL"),
-  repository: texts("A repository instead of the mirror: URL or folder"),
-  keysDir: text("Public keys to trust beside Alpine's", "DIR"),
-  flavor: text("Kernel: lts, virt, stable (lts)"),
-  firmware: texts("A firmware package, or none"),
-  package: texts("A further package"),
-  cmdline: text("Kernel parameters (quiet)"),
-  serial: text("Serial console: ttyS0 or ttyS0,115200"),
-  refind: text("rEFInd's folder, when neither host nor mirror has it", "DIR"),
-  hostname: text("Host name"),
-  timezone: text("Time zone, Europe/Berlin"),
-  keymap: text("Keyboard: 'us us'"),
-  user: texts("A user to make"),
-  sshKey: texts("A public SSH key, or a file of them"),
-  rootPasswordHash: text("Root's password as crypt(5) writes it; without it root is locked"),
-  interface: texts("NAME, or NAME=dhcp, or NAME=ADDRESS/BITS,GATEWAY"),
-  dns: texts("A name server"),
-  search: texts("A search domain"),
-  service: texts("NAME, RUNLEVEL/NAME, or !NAME to leave it out"),
-  dryRun: yes("Show what would happen and stop"),
-};
+/** The flags of `firn install` and `firn image`: those that machine.toml declares, less `leave`, and their own. */
+function machine(leave: string): FlagTable {
+  const keyed = flagsOf(machineToml).filter(({ name }) => name !== leave);
+  const flag = ({ name, many, brief, placeholder }: (typeof keyed)[number]) =>
+    [name, many ? texts(brief) : text(brief, placeholder)] as const;
+  return {
+    ...json,
+    config: text("machine.toml", "FILE"),
+    ...Object.fromEntries(keyed.map(flag)),
+    dryRun: yes("Show what would happen and stop"),
+  };
+}
 
 type FlagTable = Record<string, unknown>;
 
@@ -128,24 +112,47 @@ function define(definition: Definition): Command<CommandContext> {
   });
 }
 
+/**
+ * A command with so many flags that to make it was a tenth of every start: it is made when it is asked for. Its
+ * `usesFlag`, which is asked at every start whether a flag is called like --help, knows the bare command only; a test
+ * holds that no key's flag is.
+ */
+function late(definition: Definition, flags: () => FlagTable): Command<CommandContext> {
+  const bare = define(definition);
+  let made: Command<CommandContext> | undefined;
+  const whole = (): Command<CommandContext> => (made ??= define({ ...definition, flags: flags() }));
+  return {
+    ...bare,
+    get parameters() {
+      return whole().parameters;
+    },
+    formatUsageLine: (args) => whole().formatUsageLine(args),
+    formatHelp: (args) => whole().formatHelp(args),
+  };
+}
+
 const changed = () => import("./commands/change.ts");
 const marked = () => import("./commands/mark.ts");
 
 const routes = buildRouteMap({
   docs: { brief: "An immutable root with atomic upgrades for Alpine Linux" },
   routes: {
-    install: define({
-      brief: "Turn a disk into a running, immutable Alpine",
-      flags: { ...machine, yes: yes("Do not ask for the disk's name") },
-      args: ["DISK"],
-      verb: async () => (await import("./commands/install.ts")).install,
-    }),
-    image: define({
-      brief: "The same into an image file",
-      flags: { ...machine, size: text("Size of the image: 4G") },
-      args: ["FILE"],
-      verb: async () => (await import("./commands/install.ts")).image,
-    }),
+    install: late(
+      {
+        brief: "Turn a disk into a running, immutable Alpine",
+        args: ["DISK"],
+        verb: async () => (await import("./commands/install.ts")).install,
+      },
+      () => ({ ...machine("size"), yes: yes("Do not ask for the disk's name") }),
+    ),
+    image: late(
+      {
+        brief: "The same into an image file",
+        args: ["FILE"],
+        verb: async () => (await import("./commands/install.ts")).image,
+      },
+      () => machine(""),
+    ),
     list: define({
       brief: "The generations",
       flags: reading,

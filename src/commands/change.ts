@@ -7,7 +7,7 @@ import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { normaliseRepository } from "../model/packages/conf.ts";
 import { parseRelease } from "../model/packages/release.ts";
-import { defaultFirnConfig, type FirnConfig } from "../model/config/firn.ts";
+import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, isRefusal, orThrow, type Refusal } from "../model/problem.ts";

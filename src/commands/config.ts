@@ -1,5 +1,7 @@
-import { exampleFirnToml, exampleToml } from "../model/config/example.ts";
+import { exampleOf } from "../model/config/example.ts";
 import { jsonSchema } from "../model/config/json-schema.ts";
+import { firnToml } from "../model/machine/firn-toml.ts";
+import { machineToml } from "../model/machine/keys.ts";
 import { FirnError } from "../model/problem.ts";
 import type { Result } from "../report/result.ts";
 
@@ -19,10 +21,11 @@ export function config(flags: ConfigFlags): Result {
       "Choose one; --firn is for /etc/firn/firn.toml.",
     );
   }
+  const document = flags.firn ? firnToml : machineToml;
   if (flags.schema) {
-    const schema = jsonSchema(flags.firn ? "firn" : "machine");
+    const schema = jsonSchema(document);
     return { data: schema, lines: [JSON.stringify(schema, undefined, 2)] };
   }
-  const example = flags.firn ? exampleFirnToml() : exampleToml();
+  const example = exampleOf(document);
   return { data: { example }, lines: [example.trimEnd()] };
 }

@@ -1,5 +1,5 @@
 import { gcExecutors } from "../apply/gc.ts";
-import { retentionWish } from "../model/config/firn.ts";
+import { retentionWish } from "../model/machine/firn-toml.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, isRefusal, orThrow } from "../model/problem.ts";

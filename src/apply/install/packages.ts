@@ -2,7 +2,8 @@ import service from "../../../system/firn.initd";
 import { bootFiles } from "../../host/boot/read-boot-files.ts";
 import { copyFile, exists, insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { exampleFirnToml } from "../../model/config/example.ts";
+import { exampleOf } from "../../model/config/example.ts";
+import { firnToml } from "../../model/machine/firn-toml.ts";
 import { renderMkinitfsConf } from "../../model/machine/machine-files.ts";
 import type { OnProgress, PackageSources } from "../../model/packages/wish.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -33,7 +34,7 @@ export function installPackages(context: Installation, packages: readonly string
     makeDirectories(insideRoot(root, "/usr/sbin"));
     copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
     makeDirectories(insideRoot(root, "/etc/firn"));
-    writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleFirnToml());
+    writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleOf(firnToml));
     writeText(`${insideRoot(root, "/etc/init.d")}/firn`, service, 0o755);
   });
 }

@@ -1,85 +1,22 @@
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { nearest } from "../text/nearest.ts";
-import { isRefusal, type Refusal } from "../problem.ts";
+import type { Refusal } from "../problem.ts";
+import { camel, type Document, type Fields, type Node, type Wish } from "./declare.ts";
+import { HINT, schemaOf } from "./schema.ts";
 import { quoted } from "../text/complaint.ts";
 import { refuseConfig, type ConfigProblem } from "./problems.ts";
 
-/** Between message and hint where valibot has room for one text only. */
-const HINT = "\n";
-
-type CamelKey<S> = S extends `${infer A}-${infer B}` ? `${A}${Capitalize<CamelKey<B>>}` : S;
-
-/** A document's type with `esp-size` spelled `espSize`. */
-export type Camel<T> = T extends string | number | boolean
-  ? T
-  : T extends readonly (infer U)[]
-    ? readonly Camel<U>[]
-    : T extends object
-      ? { readonly [K in keyof T as CamelKey<K & string>]: Camel<T[K]> }
-      : T;
-
-/** Runs `parse` inside a schema; a complaint becomes an issue that keeps its hint. */
-export function through<I, T>(parse: (input: I) => T | Refusal) {
-  return v.rawTransform<I, T>(({ dataset, addIssue, NEVER }) => {
-    const parsed = parse(dataset.value);
-    if (!isRefusal(parsed)) return parsed;
-    const { message, hint } = parsed.problem;
-    addIssue({ message: hint === undefined ? message : `${message}${HINT}${hint}` });
-    return NEVER;
-  });
-}
-
-/** A text that `parse` reads. */
-export function text<T>(description: string, parse: (input: string) => T | Refusal) {
-  return v.pipe(v.string(), v.description(description), through(parse));
-}
-
-/** A list of texts that `parse` reads one by one. */
-export function list<T>(description: string, parse: (input: string) => T | Refusal) {
-  return v.pipe(v.array(v.pipe(v.string(), through(parse))), v.description(description));
-}
-
-/** A text or a number that `parse` reads as a text: 4096 and "4K". */
-export function textOrNumber<T>(description: string, parse: (input: string) => T | Refusal) {
-  return v.pipe(
-    v.union([v.string(), v.number()]),
-    v.description(description),
-    through((input: string | number) => parse(String(input))),
-  );
-}
-
-/** A whole number from `min` to `max`. */
-export function whole(description: string, min: number, max: number) {
-  const message = `is not a whole number from ${min} to ${max}.`;
-  return v.pipe(
-    v.number(),
-    v.description(description),
-    v.integer(message),
-    v.minValue(min, message),
-    v.maxValue(max, message),
-  );
-}
-
-/** What this file needs to know of a valibot schema in order to walk it. */
-interface Node {
-  readonly type: string;
-  readonly wrapped?: Node;
-  readonly item?: Node;
-  readonly entries?: Readonly<Record<string, Node>>;
-}
-
 type Path = readonly (string | number)[];
 
-function unwrapped(node: Node): Node {
-  return node.wrapped === undefined ? node : unwrapped(node.wrapped);
+/** The keys of a table, or of each of many. */
+function fieldsOf(node: Node): Fields {
+  return node.node === "key" ? {} : node.node === "tables" ? node.item.fields : node.fields;
 }
 
-/** All keys that a schema knows, dotted, without the indexes of lists: "disk.slots", "identity.users.name". */
-export function knownKeys(schema: unknown, prefix = ""): string[] {
-  const node = unwrapped(schema as Node);
-  if (node.item !== undefined) return knownKeys(node.item, prefix);
-  return Object.entries(node.entries ?? {}).flatMap(([key, child]) => {
+/** All keys that a file knows, dotted, without the indexes of lists: "disk.slots", "identity.users.name". */
+export function knownKeys(node: Node, prefix: string = ""): string[] {
+  return Object.entries(fieldsOf(node)).flatMap(([key, child]) => {
     const path = prefix === "" ? key : `${prefix}.${key}`;
     return [path, ...knownKeys(child, path)];
   });
@@ -129,14 +66,17 @@ function suggestion(key: string, path: Path, siblings: readonly string[], known:
   return `Known ${section === "" ? "here" : `in ${section}`}: ${siblings.join(", ")}.`;
 }
 
-/** Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list for one. */
+/**
+ * Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list
+ * for one.
+ */
 function misplaced(node: Node, input: unknown, path: Path, known: readonly string[]): ConfigProblem[] {
-  const schema = unwrapped(node);
-  if (schema.item !== undefined && Array.isArray(input)) {
-    return input.flatMap((one, index) => misplaced(schema.item!, one, [...path, index], known));
+  if (node.node === "key") return [];
+  if (node.node === "tables") {
+    if (!Array.isArray(input)) return [];
+    return input.flatMap((one, index) => misplaced(node.item, one, [...path, index], known));
   }
-  const entries = schema.entries;
-  if (entries === undefined) return [];
+  const entries = node.fields;
   if (!isTable(input)) {
     const message = `expected a table, found ${described(input)}.`;
     return [{ code: "E_CONFIG_VALUE", where: dotted(path), message }];
@@ -150,11 +90,9 @@ function misplaced(node: Node, input: unknown, path: Path, known: readonly strin
 }
 
 /** A valibot issue as a problem, or undefined where `misplaced` has said it better. */
-function problemOf(issue: v.BaseIssue<unknown>): { path: Path; problem: ConfigProblem } | undefined {
-  const path = (issue.path ?? []).map((item) => item.key as string | number);
-  const where = dotted(path);
-  const at = (message: string, hint?: string) =>
-    ({ path, problem: { code: "E_CONFIG_VALUE", where, message, hint } }) as const;
+function problemOf(issue: v.BaseIssue<unknown>): ConfigProblem | undefined {
+  const where = dotted((issue.path ?? []).map((item) => item.key as string | number));
+  const at = (message: string, hint?: string): ConfigProblem => ({ code: "E_CONFIG_VALUE", where, message, hint });
   if (issue.kind === "schema") {
     if (issue.type === "strict_object") return issue.input === undefined ? at("is missing.") : undefined;
     return at(`expected ${expectation(issue.expected)}, found ${described(issue.input)}.`);
@@ -166,8 +104,7 @@ function problemOf(issue: v.BaseIssue<unknown>): { path: Path; problem: ConfigPr
 function camelKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(camelKeys);
   if (!isTable(value)) return value;
-  const camel = (key: string) => key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camel(key), camelKeys(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [camel(name), camelKeys(inner)]));
 }
 
 type Checked<T> =
@@ -175,33 +112,33 @@ type Checked<T> =
   | { readonly problems: readonly ConfigProblem[] };
 
 /**
- * Holds a tree of plain values against a schema. Reports all problems, one a place, in the schema's order, unknown keys first;
- * `rename` turns a dotted path into what the user wrote (a flag).
+ * Holds a tree of plain values against a declaration. Reports all problems, one a place, in the declaration's order,
+ * unknown keys first; `rename` turns a dotted path into what the user wrote (a flag).
  */
-export function checkDocument<S extends v.GenericSchema>(
-  schema: S,
+export function checkDocument<F extends Fields>(
+  document: Document<F>,
   input: unknown,
   rename: (where: string) => string = (where) => where,
-): Checked<Camel<v.InferOutput<S>>> {
-  const problems = misplaced(schema, input, [], knownKeys(schema));
-  const result = v.safeParse(schema, input);
+): Checked<Wish<F>> {
+  const problems = misplaced(document, input, [], knownKeys(document));
+  const result = v.safeParse(schemaOf(document), input);
   for (const issue of result.issues ?? []) {
     const found = problemOf(issue);
-    if (found === undefined || problems.some(({ where }) => where === found.problem.where)) continue;
-    problems.push(found.problem);
+    if (found === undefined || problems.some(({ where }) => where === found.where)) continue;
+    problems.push(found);
   }
-  if (result.success && problems.length === 0) return { value: camelKeys(result.output) as never, problems: [] };
+  if (result.success && problems.length === 0) return { value: camelKeys(result.output) as Wish<F>, problems: [] };
   const renamed = problems.map((problem) => ({ ...problem, where: rename(problem.where) }));
   const same = (a: ConfigProblem, b: ConfigProblem) => a.where === b.where && a.message === b.message;
   return { problems: renamed.filter((one, i) => renamed.findIndex((other) => same(one, other)) === i) };
 }
 
-/** Reads TOML and holds it against a schema. `filename` appears in messages only. */
-export function parseDocument<S extends v.GenericSchema>(
-  schema: S,
+/** Reads TOML and holds it against a declaration. `filename` appears in messages only. */
+export function parseDocument<F extends Fields>(
+  document: Document<F>,
   toml: string,
   filename: string,
-): Camel<v.InferOutput<S>> | Refusal {
+): Wish<F> | Refusal {
   let tree: unknown;
   try {
     tree = parseToml(toml);
@@ -214,6 +151,6 @@ export function parseDocument<S extends v.GenericSchema>(
     const hint = line.trim() === "" ? undefined : `The line is: ${line.trim()}`;
     return refuseConfig(filename, [{ code: "E_CONFIG_SYNTAX", where, message: `${reason}.`, hint }]);
   }
-  const checked = checkDocument(schema, tree);
+  const checked = checkDocument(document, tree);
   return "value" in checked ? checked.value : refuseConfig(filename, checked.problems);
 }

@@ -15,8 +15,9 @@ export function refusedAt(where: string, { problem }: Refusal): ConfigProblem {
 }
 
 /**
- * One refusal for all problems of one configuration, under the code of the first. `source` is the file's name, or empty for flags,
- * which name themselves. Alone, a problem keeps its hint apart; several become a list in which each carries its own.
+ * One refusal for all problems of one configuration, under the code of the first. `source` is the file's name, or empty
+ * for flags, which name themselves. Alone, a problem keeps its hint apart; several become a list in which each carries
+ * its own.
  */
 export function refuseConfig(source: string, problems: readonly ConfigProblem[]): Refusal {
   const first = problems[0];

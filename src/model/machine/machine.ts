@@ -6,12 +6,13 @@ import type { Interface } from "./network.ts";
 import { isRefusal, type Refusal } from "../problem.ts";
 import { bad } from "../text/complaint.ts";
 import { refusedAt, type ConfigProblem } from "../config/problems.ts";
-import { machineSchema, type PartialMachine } from "./schema.ts";
+import { complete } from "../config/complete.ts";
+import { machineToml, type PartialMachine } from "./keys.ts";
 import { mirrorRepositories } from "../packages/conf.ts";
 import { RUNLEVELS, serviceChange, type Runlevel, type ServiceChange } from "./services.ts";
 import type { Serial } from "./system.ts";
 
-export type { PartialMachine } from "./schema.ts";
+export type { PartialMachine } from "./keys.ts";
 
 /** A user to be made. */
 export interface UserConfig {
@@ -72,20 +73,14 @@ export interface MachineConfig {
   readonly services: Readonly<Record<Runlevel, ServiceChange>>;
 }
 
-/** As setup-apkrepos offers it first. */
-const DEFAULT_MIRROR = "https://dl-cdn.alpinelinux.org/alpine";
-
-/** Those of setup-alpine's admin user: `-a -g 'audio video netdev'`, in which -a is wheel. */
-const USER_GROUPS = ["wheel", "audio", "video", "netdev"];
-
 /** Reads machine.toml. `filename` appears in messages only; relative paths inside stay as they are written. */
 export function parseMachineToml(toml: string, filename: string): PartialMachine | Refusal {
-  return parseDocument(machineSchema(), toml, filename);
+  return parseDocument(machineToml, toml, filename);
 }
 
 /**
- * The lines of /etc/apk/repositories: main and community of the release on the mirror (unless the repositories stand alone),
- * then the repositories.
+ * The lines of /etc/apk/repositories: main and community of the release on the mirror (unless the repositories stand
+ * alone), then the repositories.
  */
 export function repositoryLines(system: MachineConfig["system"]): string[] {
   const { mirror, release, repositories } = system;
@@ -117,59 +112,34 @@ export function contradictions(wish: PartialMachine): ConfigProblem[] {
 
 /** Fills in the defaults. `wish` must be free of `contradictions`. */
 export function completeMachine(wish: PartialMachine): MachineConfig {
-  const { disk = {}, system = {}, identity = {}, network = {}, services = {} } = wish;
-  const commons = validateCommons(disk.commons ?? []);
+  const { disk, system, identity, network, services } = complete(machineToml, wish);
+  const { espSize = "auto", swapSize = "auto" } = disk;
+  const commons = validateCommons(disk.commons);
   if (isRefusal(commons)) throw new Error(`contradictions() let commons through: ${commons.problem.message}`);
-  const repositories = system.repositories ?? [];
-  const alone = repositories.length > 0 && system.mirror === undefined;
-  const release = system.release ?? (alone ? undefined : "latest-stable");
-  const { keymap, root } = identity;
+  const { release, serial, ...rest } = system;
+  const alone = system.repositories.length > 0 && wish.system?.mirror === undefined;
+  const { keymap, root, ...names } = identity;
   return {
-    disk: {
-      ...given({ size: disk.size }),
-      espSize: disk.espSize ?? "auto",
-      swapSize: disk.swapSize ?? "auto",
-      slots: disk.slots ?? 4,
-      compression: disk.compression ?? "zstd",
-      commons,
-    },
+    disk: { ...disk, espSize, swapSize, commons },
     system: {
-      arch: system.arch ?? "x86_64",
-      ...given({ release, keysDir: system.keysDir, refind: system.refind }),
-      mirror: system.mirror ?? DEFAULT_MIRROR,
-      repositories,
-      flavor: system.flavor ?? "lts",
-      firmware: system.firmware ?? [],
+      ...rest,
+      ...given({ release: alone ? wish.system?.release : release, serial: serial === "none" ? undefined : serial }),
       packages: [...new Set(system.packages)],
-      cmdline: system.cmdline ?? "quiet",
-      ...given({ serial: system.serial === "none" ? undefined : system.serial }),
     },
     identity: {
-      // setup-alpine's quick mode names the machine so.
-      hostname: identity.hostname ?? "alpine",
-      timezone: identity.timezone ?? "UTC",
+      ...names,
       ...given({ keymap: keymap === "none" ? undefined : keymap }),
       users: (identity.users ?? []).map((user) => ({
         ...user,
-        groups: [...new Set(user.groups ?? USER_GROUPS)],
+        groups: [...new Set(user.groups)],
         sshKeys: [...new Set(user.sshKeys)],
-        // Alpine's busybox has ash in every release; baselayout gave root this shell until 3.19.
-        shell: user.shell ?? "/bin/ash",
       })),
-      root: {
-        locked: root?.passwordHash === undefined,
-        ...given({ passwordHash: root?.passwordHash }),
-        sshKeys: [...new Set(root?.sshKeys)],
-      },
+      root: { ...root, locked: root.passwordHash === undefined, sshKeys: [...new Set(root.sshKeys)] },
     },
-    network: {
-      // As setup-interfaces proposes.
-      interfaces: network.interfaces ?? [{ name: "eth0", method: "dhcp", addresses: [], gateways: [] }],
-      dns: network.dns ?? [],
-      search: network.search ?? [],
-    },
-    services: Object.fromEntries(
-      RUNLEVELS.map((runlevel) => [runlevel, serviceChange(services[runlevel] ?? [])]),
-    ) as Record<Runlevel, ServiceChange>,
+    network,
+    services: Object.fromEntries(RUNLEVELS.map((runlevel) => [runlevel, serviceChange(services[runlevel])])) as Record<
+      Runlevel,
+      ServiceChange
+    >,
   };
 }

@@ -1,4 +1,4 @@
-import type { Refusal } from "../problem.ts";
+import { isRefusal, type Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
 /** apk's package version: digits, letter, suffixes, commit hash, revision (apk-tools `version.c`). */
@@ -27,6 +27,24 @@ export function packageName(spec: string): string {
   return new RegExp(NAME).exec(spec)?.[0] ?? spec;
 }
 
+/** "none", one package, or several; "none" is the empty list. */
+export function parseFirmware(input: string | readonly string[]): readonly string[] | Refusal {
+  const words = typeof input === "string" ? [input] : input;
+  if (words.includes("none")) {
+    return words.length === 1 ? [] : bad('has "none" and packages beside it.', "Keep one or the other.");
+  }
+  for (const word of words) {
+    const parsed = parsePackage(word);
+    if (isRefusal(parsed)) return parsed;
+  }
+  return words;
+}
+
+export function parseArch(input: string): "x86_64" | "aarch64" | Refusal {
+  if (input === "x86_64" || input === "aarch64") return input;
+  return bad(`rEFInd does not exist for ${JSON.stringify(input)}.`, "Use x86_64 or aarch64.");
+}
+
 /** A kernel flavour: the F in `linux-F` and `vmlinuz-F`. That the package exists is for apk to say. */
 export function parseFlavor(text: string): string | Refusal {
   if (/^linux-[a-z0-9]+/.test(text)) return bad(`${quoted(text)} is a package.`, `Write ${quoted(text.slice(6))}.`);
@@ -42,8 +60,9 @@ export function parseMirror(text: string): string | Refusal {
 }
 
 /**
- * A line of /etc/apk/repositories, or what `apk -X` takes: an http(s) address or a folder, the parent of `x86_64/`; a tag may
- * stand before it. A folder stays as it was written: whoever reads the file or the flags knows what it is relative to.
+ * A line of /etc/apk/repositories, or what `apk -X` takes: an http(s) address or a folder, the parent of `x86_64/`; a
+ * tag may stand before it. A folder stays as it was written: whoever reads the file or the flags knows what it is
+ * relative to.
  */
 export function parseRepository(text: string): string | Refusal {
   const hint = "Write for example https://dl-cdn.alpinelinux.org/alpine/v3.20/main or /srv/packages.";
@@ -81,8 +100,9 @@ const OWN_PARAMETERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Further kernel parameters. No quotes, because rEFInd's `options` is one quoted token and mkinitfs's init evaluates the line
- * in a shell; ASCII only; at most 1,536 bytes, since x86 takes 2,048 (COMMAND_LINE_SIZE) with what firn and rEFInd add.
+ * Further kernel parameters. No quotes, because rEFInd's `options` is one quoted token and mkinitfs's init evaluates
+ * the line in a shell; ASCII only; at most 1,536 bytes, since x86 takes 2,048 (COMMAND_LINE_SIZE) with what firn and
+ * rEFInd add.
  */
 export function parseCmdline(text: string): string | Refusal {
   const line = text.trim();
@@ -114,7 +134,10 @@ export interface Serial {
 /** Baud rates of Linux's termios that getty and the kernel's `console=` both take. */
 const SPEEDS = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1500000];
 
-/** "ttyS0" or "ttyS0,57600", also as the kernel spells it ("ttyS0,115200n8"); 115200 baud unless told otherwise; or "none". */
+/**
+ * "ttyS0" or "ttyS0,57600", also as the kernel spells it ("ttyS0,115200n8"); 115200 baud unless told otherwise; or
+ * "none".
+ */
 export function parseSerial(text: string): Serial | "none" | Refusal {
   if (text === "none") return "none";
   const hint = "Write for example ttyS0 or ttyS0,115200.";
@@ -127,8 +150,8 @@ export function parseSerial(text: string): Serial | "none" | Refusal {
 }
 
 /**
- * What the `compress=` mount option takes: zstd (levels 1 to 15), zlib (1 to 9), none. LZO is refused: rEFInd's btrfs driver
- * cannot read all of what btrfs writes with it, and the kernel lies on this filesystem.
+ * What the `compress=` mount option takes: zstd (levels 1 to 15), zlib (1 to 9), none. LZO is refused: rEFInd's btrfs
+ * driver cannot read all of what btrfs writes with it, and the kernel lies on this filesystem.
  */
 export function parseCompression(text: string): string | Refusal {
   const hint = "Write zstd, zstd:1 to zstd:15, zlib, zlib:1 to zlib:9, or none.";

@@ -117,8 +117,8 @@ describe("a wish that makes no sense is refused before anything is looked at", {
     assert.equal(ran.stderr, "");
     const { error } = JSON.parse(ran.stdout) as { error: Record<string, string> };
     assert.deepEqual(Object.keys(error), ["code", "message", "hint", "effect"]);
-    assert.equal(error["effect"], "nothing changed");
     assert.equal(error["code"], "E_CONFIG_VALUE");
+    assert.equal(error["effect"], "nothing changed");
   });
 
   it("a command or flag that firn does not know, a missing argument: exit code 2, and the near name", async () => {

@@ -20,7 +20,7 @@ import { buildPackage } from "../../../scripts/apk/package.ts";
 import { writeIndex } from "../../../scripts/apk/index.ts";
 import { createKey } from "../../../scripts/apk/sign.ts";
 import { buildPackages, type Packages } from "../../../scripts/package.ts";
-import { parseFirnToml } from "../../../src/model/config/firn.ts";
+import { parseFirnToml } from "../../../src/model/machine/firn-toml.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { runWithMounts, unpackApk } from "../../fixtures/apk.ts";
 import { alpineMirror } from "../../fixtures/fixtures.ts";

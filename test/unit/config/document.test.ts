@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { defaultFirnConfig, parseFirnToml, retentionWish } from "../../../src/model/config/firn.ts";
+import { defaultFirnConfig, parseFirnToml, retentionWish } from "../../../src/model/machine/firn-toml.ts";
 import { parseMachineToml } from "../../../src/model/machine/machine.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 

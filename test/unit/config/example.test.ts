@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "smol-toml";
 import { knownKeys } from "../../../src/model/config/document.ts";
-import { exampleFirnToml, exampleToml } from "../../../src/model/config/example.ts";
-import { defaultFirnConfig, firnSchema, parseFirnToml } from "../../../src/model/config/firn.ts";
+import { exampleOf } from "../../../src/model/config/example.ts";
+import { defaultFirnConfig, firnToml, parseFirnToml } from "../../../src/model/machine/firn-toml.ts";
 import { mergeFlags } from "../../../src/model/machine/flags.ts";
 import { jsonSchema } from "../../../src/model/config/json-schema.ts";
 import { parseMachineToml } from "../../../src/model/machine/machine.ts";
-import { machineSchema } from "../../../src/model/machine/schema.ts";
+import { machineToml } from "../../../src/model/machine/keys.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 
 /** The example with every commented key in force; where a key is then there twice, the commented one stands. */
@@ -38,21 +38,21 @@ function keysOf(value: unknown, prefix = ""): string[] {
 }
 
 test("the example as it stands says the defaults", () => {
-  const file = parseMachineToml(exampleToml(), "example");
+  const file = parseMachineToml(exampleOf(machineToml), "example");
   assert.ok(!isRefusal(file), JSON.stringify(file));
   assert.deepEqual(mergeFlags(file, {}), mergeFlags({}, {}));
-  assert.deepEqual(parseFirnToml(exampleFirnToml()), defaultFirnConfig());
+  assert.deepEqual(parseFirnToml(exampleOf(firnToml)), defaultFirnConfig());
 });
 
 test("the example shows every key that there is, and each example is valid", () => {
-  const full = uncommented(exampleToml()).replace(/^locked = true$/m, "locked = false");
+  const full = uncommented(exampleOf(machineToml)).replace(/^locked = true$/m, "locked = false");
   const parsed = parseMachineToml(full, "example");
   assert.ok(!isRefusal(parsed), JSON.stringify(parsed));
   assert.ok(!isRefusal(mergeFlags(parsed, {})));
-  assert.deepEqual(new Set(keysOf(parse(full))), new Set(knownKeys(machineSchema())));
-  const firn = uncommented(exampleFirnToml());
+  assert.deepEqual(new Set(keysOf(parse(full))), new Set(knownKeys(machineToml)));
+  const firn = uncommented(exampleOf(firnToml));
   assert.ok(!isRefusal(parseFirnToml(firn)));
-  assert.deepEqual(new Set(keysOf(parse(firn))), new Set(knownKeys(firnSchema())));
+  assert.deepEqual(new Set(keysOf(parse(firn))), new Set(knownKeys(firnToml)));
 });
 
 /** Dotted keys of a JSON schema. */
@@ -66,13 +66,13 @@ function schemaKeys(schema: Record<string, unknown>, prefix = ""): string[] {
 }
 
 test("the JSON schema knows every key, closes every table and describes every value", () => {
-  for (const [of, schema] of [
-    ["machine", machineSchema()],
-    ["firn", firnSchema()],
+  for (const [title, document] of [
+    ["machine.toml", machineToml],
+    ["firn.toml", firnToml],
   ] as const) {
-    const json = jsonSchema(of);
-    assert.equal(json["title"], `${of}.toml`);
-    assert.deepEqual(new Set(schemaKeys(json)), new Set(knownKeys(schema)));
+    const json = jsonSchema(document);
+    assert.equal(json["title"], title);
+    assert.deepEqual(new Set(schemaKeys(json)), new Set(knownKeys(document)));
     const visit = (node: Record<string, unknown>, path: string): void => {
       if (node["type"] === "object") assert.equal(node["additionalProperties"], false, path);
       for (const [key, inner] of Object.entries(
@@ -85,13 +85,15 @@ test("the JSON schema knows every key, closes every table and describes every va
       }
       if (node["items"] !== undefined) visit(node["items"] as Record<string, unknown>, `${path}[]`);
     };
-    visit(json, of);
+    visit(json, title);
   }
-  const disk = (jsonSchema()["properties"] as Record<string, Record<string, Record<string, unknown>>>)["disk"]!;
+  const disk = (jsonSchema(machineToml)["properties"] as Record<string, Record<string, Record<string, unknown>>>)[
+    "disk"
+  ]!;
   assert.deepEqual(disk["properties"]!["slots"], {
     type: "integer",
     minimum: 1,
     maximum: 16,
-    description: "Entries of the boot menu. Default: 4.",
+    description: "Entries of the boot menu, 1 to 16. Default: 4.",
   });
 });

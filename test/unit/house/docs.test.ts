@@ -5,7 +5,8 @@ import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { commandTree } from "../../../scripts/completions/tree.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
-import { exampleToml } from "../../../src/model/config/example.ts";
+import { exampleOf } from "../../../src/model/config/example.ts";
+import { machineToml } from "../../../src/model/machine/keys.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 
@@ -93,7 +94,7 @@ test("every document below docs/ can be reached from the README", () => {
 });
 
 test("the keys of machine.toml that the documents name exist", () => {
-  const example = exampleToml();
+  const example = exampleOf(machineToml);
   for (const [, section = "", key = ""] of read("docs/install.md").matchAll(/`([a-z.]+)\.([a-z-]+)`/g)) {
     if (!["disk", "system", "identity", "identity.root", "network", "services"].includes(section)) continue;
     const [, body = ""] = example.split(`[${section}]`);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mergeFlags, type MachineFlags } from "../../../src/model/machine/flags.ts";
+import { flagAt, flagsOf } from "../../../src/model/config/flag-tree.ts";
+import { mergeFlags } from "../../../src/model/machine/flags.ts";
+import { machineToml, type MachineFlags } from "../../../src/model/machine/keys.ts";
 import { parseMachineToml, repositoryLines, type MachineConfig } from "../../../src/model/machine/machine.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 
@@ -251,4 +253,27 @@ test("a bad flag is refused by its own name", () => {
     ],
   ];
   for (const [toml, flags, message] of table) assert.equal(refused(toml, flags), message);
+});
+
+test("each flag is declared once, has words, and is called like none of the program's own", () => {
+  const flags = flagsOf(machineToml);
+  const names = flags.map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+  for (const { name, brief } of flags) {
+    assert.ok(!["help", "version", "h", "v", "json", "config", "dryRun", "yes"].includes(name), name);
+    assert.doesNotMatch(brief, /`|^$|\.$/, name);
+  }
+});
+
+test("a flag says what its key says, wherever the key stands", () => {
+  for (const [where, flag] of [
+    ["disk.esp-size", "--esp-size"],
+    ["disk.commons[1]", "--common"],
+    ["identity.root.password-hash", "--root-password-hash"],
+    ["identity.users[0].name", "--user"],
+    ["identity.users[0].ssh-keys[1]", "--ssh-key"],
+    ["network.interfaces[0].gateways", "--interface"],
+    ["identity", "identity"],
+  ] as const)
+    assert.equal(flagAt(machineToml, where), flag);
 });

@@ -5,7 +5,10 @@ import { resolve } from "node:path";
 import { describe, it } from "node:test";
 import { parse } from "smol-toml";
 import { commandTree } from "../../../scripts/completions/tree.ts";
-import { exampleFirnToml, exampleToml } from "../../../src/model/config/example.ts";
+import { withKeys } from "../../../scripts/man-keys.ts";
+import { exampleOf } from "../../../src/model/config/example.ts";
+import { firnToml } from "../../../src/model/machine/firn-toml.ts";
+import { machineToml } from "../../../src/model/machine/keys.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
 import { requires } from "../../kit/requires.ts";
 
@@ -64,8 +67,8 @@ describe("the man pages", () => {
 
   it("describe every key of firn.toml and machine.toml", () => {
     for (const [name, example] of [
-      ["firn.toml.5", exampleFirnToml()],
-      ["machine.toml.5", exampleToml()],
+      ["firn.toml.5", exampleOf(firnToml)],
+      ["machine.toml.5", exampleOf(machineToml)],
     ] as const) {
       const page = pageSource(name);
       const keys = keysOf(example);
@@ -73,6 +76,14 @@ describe("the man pages", () => {
       for (const key of keys) assert.match(page, new RegExp(`Cm ${key}(?![a-z-])`), `${key} in ${name}`);
       const tables = [...example.matchAll(/^(?:# )?(\[{1,2}[a-z.-]+\]{1,2})$/gm)].map(([, table]) => table!);
       for (const table of tables) assert.ok(page.includes(`.Ss ${table}\n`), `${table} in ${name}`);
+    }
+  });
+
+  it("say of the keys what their declarations say: `npx tsx scripts/man-keys.ts` writes it", () => {
+    for (const document of [machineToml, firnToml]) {
+      const page = pageSource(`${document.name}.5`);
+      assert.equal(page, withKeys(page, document));
+      assert.ok(page.includes(".Ss ["));
     }
   });
 

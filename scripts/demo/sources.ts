@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { alpineMirror, fixtures } from "../../test/fixtures/fixtures.ts";
-import { mirrorDisk } from "../../test/vm/harness/mirror-disk.ts";
+import { mirrorDisk } from "../../test/vm/harness/media/mirror-disk.ts";
 import { findProgram } from "../../test/vm/harness/program.ts";
 
 /** Where the packages of the demonstration come from. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import * as disk from "./harness/disk.ts";
+import * as disk from "./harness/media/disk.ts";
 import type { Machine } from "./harness/machine.ts";
 import {
   Computer,

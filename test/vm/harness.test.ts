@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
 import { requires } from "../kit/requires.ts";
-import { packageFile, unpackPackage } from "./harness/alpine.ts";
-import * as disk from "./harness/disk.ts";
+import { packageFile, unpackPackage } from "./harness/media/alpine.ts";
+import * as disk from "./harness/media/disk.ts";
 import { startMachine } from "./harness/machine.ts";
-import { mirrorDisk } from "./harness/mirror-disk.ts";
+import { mirrorDisk } from "./harness/media/mirror-disk.ts";
 import { runProgram } from "./harness/program.ts";
-import { buildLiveSystem } from "./harness/live.ts";
+import { buildLiveSystem } from "./harness/media/live.ts";
 
 const mirror = join(alpineMirror, "v3.19.1");
 

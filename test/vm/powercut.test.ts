@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fixtures } from "../fixtures/fixtures.ts";
-import * as disk from "./harness/disk.ts";
+import * as disk from "./harness/media/disk.ts";
 import type { Machine } from "./harness/machine.ts";
 import {
   Computer,

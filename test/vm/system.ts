@@ -10,7 +10,7 @@ import { requires } from "../kit/requires.ts";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
 import { cached, cacheKey } from "./harness/cache.ts";
 import { type Machine, type MachineOptions, startMachine } from "./harness/machine.ts";
-import { mirrorDisk } from "./harness/mirror-disk.ts";
+import { mirrorDisk } from "./harness/media/mirror-disk.ts";
 
 /** Why no installed system can be booted here, or false. */
 export const skip = requires("qemu", "disks", "mirror", "apt");

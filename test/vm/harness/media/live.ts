@@ -3,8 +3,8 @@ import { appendFile, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { hostApk } from "./alpine.ts";
-import { cached, cacheKey } from "./cache.ts";
-import { runProgram } from "./program.ts";
+import { cached, cacheKey } from "../cache.ts";
+import { runProgram } from "../program.ts";
 
 export interface LiveSystemOptions {
   /** Becomes /usr/sbin/firn. */

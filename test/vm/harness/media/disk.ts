@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { dieWithParent, type ProgramOptions, type ProgramResult, runProgram } from "./program.ts";
+import { dieWithParent, type ProgramOptions, type ProgramResult, runProgram } from "../program.ts";
 
 /** A stretch of a disk image, in bytes. */
 export interface Extent {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { cached, cacheKey } from "./cache.ts";
-import { runProgram } from "./program.ts";
+import { cached, cacheKey } from "../cache.ts";
+import { runProgram } from "../program.ts";
 
 /** The only architecture that is tested. */
 const arch = "x86_64";

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cached, cacheKey, treeKey } from "./cache.ts";
+import { cached, cacheKey, treeKey } from "../cache.ts";
 import { blankImage } from "./disk.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 
 /**
  * Packs folders of the host into an ext4 image for a guest to mount (`mount -t ext4 -o ro /dev/vdb /media/mirror`): name at the top

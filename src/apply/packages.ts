@@ -39,8 +39,9 @@ export function repositoriesFile(root: string): string {
 }
 
 /**
- * What the apk inside a generation needs of the host: folders that serve as repositories, and keys, each bound below /run/firn, so
- * that nothing of them stays. `text` is the generation's repositories file. Throws E_MIRROR for a folder that is not there.
+ * What the apk inside a generation needs of the host: folders that serve as repositories, and keys, each bound below
+ * /run/firn, so that nothing of them stays. `text` is the generation's repositories file. Throws E_MIRROR for a folder
+ * that is not there.
  */
 export function packageSources(root: string, text: string, wish: PackageWish): PackageSources {
   const binds: { from: string; to: string }[] = [];

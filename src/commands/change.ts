@@ -60,7 +60,10 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
   }
 }
 
-/** What was deleted a moment ago may still take its space: before space is called short, the kernel gets the time to give it back. */
+/**
+ * What was deleted a moment ago may still take its space: before space is called short, the kernel gets the time to
+ * give it back.
+ */
 function withFreedSpace({ volume, state }: WriteSession, needed: number): VolumeState {
   const enough = needed + GENERATION_OVERHEAD;
   if (state.space.free >= enough) return state;

@@ -18,7 +18,10 @@ export function marks(state: VolumeState, { id, record, complete }: Generation):
   return words;
 }
 
-/** The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are left out. */
+/**
+ * The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are
+ * left out.
+ */
 function slotNumbers(slots: readonly GenerationId[], id: GenerationId): string {
   const distinct = [...new Set(slots)];
   const numbers = slots.flatMap((slot, number) =>

@@ -35,7 +35,10 @@ export interface ReadSession {
 export interface WriteSession extends ReadSession {
   readonly store: VolumeStore;
   readonly report: Report;
-  /** firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending it. */
+  /**
+   * firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending
+   * it.
+   */
   readonly config: () => FirnConfig;
   /** Carries a plan out. Not to be called with --dry-run. */
   readonly carryOut: <S extends Step, Context>(
@@ -60,7 +63,9 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   return orThrow(parseFirnToml(text));
 }
 
-/** A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab. */
+/**
+ * A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab.
+ */
 function useCompression(volume: Volume, { template }: VolumeState): void {
   const option = parseFstab(template ?? "").flatMap(({ options }) =>
     options.filter((word) => word.startsWith("compress")),
@@ -87,8 +92,8 @@ export interface Changing {
 }
 
 /**
- * Runs a command that changes something, in namespaces of its own. What fails leaves with how things stand; what fails once the answer is
- * known, while things are put away, is a warning beside it.
+ * Runs a command that changes something, in namespaces of its own. What fails leaves with how things stand; what fails
+ * once the answer is known, while things are put away, is a warning beside it.
  */
 export function changing(flags: { json?: boolean }, use: (command: Changing) => Result): Result {
   const standing: Standing = { effect: "nothing changed" };

@@ -11,7 +11,9 @@ import type { Result } from "../report/result.ts";
 import { danglingSlots, generationData } from "./list.ts";
 import { reading, type ReadFlags, type ReadSession } from "./session.ts";
 
-/** What the default generation would change for what runs now; undefined when they are the same or nothing is booted. */
+/**
+ * What the default generation would change for what runs now; undefined when they are the same or nothing is booted.
+ */
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
   const next = state.slots[0];
   if (state.booted === undefined || next === undefined || state.booted === next) return undefined;

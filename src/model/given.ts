@@ -8,8 +8,8 @@ export type Given<T> = Flat<
 >;
 
 /**
- * The object without its members that are undefined: what exactOptionalPropertyTypes wants where a value may be absent, and what
- * spreads over another object without hiding what that one has.
+ * The object without its members that are undefined: what exactOptionalPropertyTypes wants where a value may be absent,
+ * and what spreads over another object without hiding what that one has.
  */
 export function given<T extends object>(members: T): Given<T> {
   const present: Partial<T> = {};

@@ -48,8 +48,8 @@ export function unprepared(wish: PackageWish): PreparedChange {
 }
 
 /**
- * Lets apk plan a change of packages in the base itself, which stays read-only: sizes, missing packages and bad mirrors are known
- * before a draft is opened. Throws as apk() does.
+ * Lets apk plan a change of packages in the base itself, which stays read-only: sizes, missing packages and bad mirrors
+ * are known before a draft is opened. Throws as apk() does.
  */
 export function prepareChange(
   top: string,

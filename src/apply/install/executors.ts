@@ -1,14 +1,14 @@
 import { alpineRelease, checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { addBootEntry } from "../../host/boot/firmware.ts";
 import { enableRemovablePath, writeBootLoader } from "../../host/boot/esp.ts";
-import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
+import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/make-filesystems.ts";
 import { createImage, removeImage } from "../../host/disk/image.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
 import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { installedDatabase } from "../../host/volume/roots.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { packageList } from "../../model/packages/database.ts";
-import { partitionNamed } from "../../model/disk/layout.ts";
+import { partitionNamed } from "../../model/disk/partitions.ts";
 import { orThrow } from "../../model/problem.ts";
 import { renderFstab } from "../../model/volume/fstab.ts";
 import { rotate } from "../../model/volume/slots.ts";

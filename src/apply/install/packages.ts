@@ -20,8 +20,8 @@ export function installBase(context: Installation, packages: readonly string[]):
   writeText(insideRoot(root, "/etc/apk/repositories"), prepared.repositories.map((line) => `${line}\n`).join(""));
   const keys = insideRoot(root, "/etc/apk/keys");
   makeDirectories(keys);
-  // Beside Alpine's own (alpine-keys): those that the user gave, and those that its repositories are signed with. What else the
-  // installing host trusts is no business of this system.
+  // Beside Alpine's own (alpine-keys): those that the user gave, and those that its repositories are signed with. What
+  // else the installing host trusts is no business of this system.
   const { keysDir } = config.system;
   const wanted = new Set([...(keysDir === undefined ? [] : names(keysDir)), ...signingKeys(prepared.target)]);
   for (const name of names(prepared.target.keysDir).filter((key) => wanted.has(key))) {

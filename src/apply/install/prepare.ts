@@ -92,17 +92,18 @@ function installArguments({ base, packages, kernel }: PackageSets): string[] {
 }
 
 /**
- * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be thrown away instead.
- * Throws E_MIRROR_STALE, E_SIGNATURE.
+ * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be
+ * thrown away instead. Throws E_MIRROR_STALE, E_SIGNATURE.
  */
 export function checkPackages({ target, sets }: Prepared): void {
   checkLocalPackages(target, installArguments(sets));
 }
 
 /**
- * Gets apk, reads and verifies the repositories, and lets apk plan the whole installation, so that what can be refused is refused
- * while nothing is changed yet. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP,
- * E_BOOT_LOADER. What is fetched is kept in the host's cache, unless it is only looked at (`keep` false).
+ * Gets apk, reads and verifies the repositories, and lets apk plan the whole installation, so that what can be refused
+ * is refused while nothing is changed yet. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING,
+ * E_TIMEZONE, E_KEYMAP, E_BOOT_LOADER. What is fetched is kept in the host's cache, unless it is only looked at (`keep`
+ * false).
  */
 export function prepareInstall(config: MachineConfig, keep: boolean): Prepared {
   const { system, identity } = config;

@@ -7,7 +7,9 @@ export function generationRoot(top: string, id: GenerationId): string {
   return `${top}/${layout.generation(id)}/${ROOT}`;
 }
 
-/** The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); "" where there is none. */
+/**
+ * The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); "" where there is none.
+ */
 export function installedDatabase(root: string): string {
   return (
     readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??

@@ -1,3 +1,4 @@
+/** How a configuration file is declared and read. Open to the other doors: machine.toml is one. */
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { nearest } from "../text/nearest.ts";
@@ -129,7 +130,10 @@ function suggestion(key: string, path: Path, siblings: readonly string[], known:
   return `Known ${section === "" ? "here" : `in ${section}`}: ${siblings.join(", ")}.`;
 }
 
-/** Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list for one. */
+/**
+ * Unknown keys, and lists or values where a table belongs. valibot reports one unknown key a table, and takes a list
+ * for one.
+ */
 function misplaced(node: Node, input: unknown, path: Path, known: readonly string[]): ConfigProblem[] {
   const schema = unwrapped(node);
   if (schema.item !== undefined && Array.isArray(input)) {
@@ -175,8 +179,8 @@ type Checked<T> =
   | { readonly problems: readonly ConfigProblem[] };
 
 /**
- * Holds a tree of plain values against a schema. Reports all problems, one a place, in the schema's order, unknown keys first;
- * `rename` turns a dotted path into what the user wrote (a flag).
+ * Holds a tree of plain values against a schema. Reports all problems, one a place, in the schema's order, unknown keys
+ * first; `rename` turns a dotted path into what the user wrote (a flag).
  */
 export function checkDocument<S extends v.GenericSchema>(
   schema: S,

@@ -1,7 +1,7 @@
 /**
- * What `firn config --example` prints: every key of machine.toml. Lines that are not comments say the defaults; a key that has none
- * stands behind "# " with an example. A test holds it against the schema. The hash and the key fit nobody's password and nobody's
- * private key: both were thrown away.
+ * What `firn config --example` prints: every key of machine.toml. Lines that are not comments say the defaults; a key
+ * that has none stands behind "# " with an example. A test holds it against the schema. The hash and the key fit
+ * nobody's password and nobody's private key: both were thrown away.
  */
 export function exampleToml(): string {
   return `# machine.toml: what firn install and firn image build.
@@ -106,7 +106,8 @@ export function exampleFirnToml(): string {
   return `# /etc/firn/firn.toml: how this system keeps and makes its generations.
 # Every key may be left out. What is not commented out here is the default.
 
-# What firn gc keeps beside the generations that it never deletes: those in a slot, pinned, booted, on trial, or last known good.
+# What firn gc keeps beside the generations that it never deletes: those in a slot, pinned, booted, on
+# trial, or last known good.
 [retention]
 # Generations in all, counting those.
 keep-count = 10

@@ -86,7 +86,10 @@ export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.t
   return isRefusal(parsed) ? parsed : complete(parsed);
 }
 
-/** The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a share. */
+/**
+ * The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a
+ * share.
+ */
 export function retentionWish(retention: FirnConfig["retention"], total: number): Retention {
   return {
     keepCount: retention.keepCount,

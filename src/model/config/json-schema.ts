@@ -3,8 +3,8 @@ import { firnSchema } from "./firn.ts";
 import { machineSchema } from "../machine/schema.ts";
 
 /**
- * The JSON schema (draft 7) of machine.toml, or of firn.toml, as a plain value. It is made from the schema that parses, so the two
- * cannot differ; what only code can check (that a hash is one) is left to firn.
+ * The JSON schema (draft 7) of machine.toml, or of firn.toml, as a plain value. It is made from the schema that parses,
+ * so the two cannot differ; what only code can check (that a hash is one) is left to firn.
  */
 export function jsonSchema(of: "machine" | "firn" = "machine"): Record<string, unknown> {
   const schema = toJsonSchema(of === "machine" ? machineSchema() : firnSchema(), {

@@ -1,3 +1,4 @@
+/** What is wrong in a configuration file. Open to the other doors: machine.toml is one. */
 import { refuse, type Refusal } from "../problem.ts";
 
 /** One thing that is wrong in a configuration file or among the flags. */
@@ -15,8 +16,9 @@ export function refusedAt(where: string, { problem }: Refusal): ConfigProblem {
 }
 
 /**
- * One refusal for all problems of one configuration, under the code of the first. `source` is the file's name, or empty for flags,
- * which name themselves. Alone, a problem keeps its hint apart; several become a list in which each carries its own.
+ * One refusal for all problems of one configuration, under the code of the first. `source` is the file's name, or empty
+ * for flags, which name themselves. Alone, a problem keeps its hint apart; several become a list in which each carries
+ * its own.
  */
 export function refuseConfig(source: string, problems: readonly ConfigProblem[]): Refusal {
   const first = problems[0];

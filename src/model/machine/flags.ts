@@ -7,7 +7,9 @@ import { refuseConfig, refusedAt, type ConfigProblem } from "../config/problems.
 import { machineSchema } from "./schema.ts";
 import { parseServiceFlag, RUNLEVELS } from "./services.ts";
 
-/** The flags of `firn install` and `firn image` as they were typed. A flag that was not given is absent or undefined. */
+/**
+ * The flags of `firn install` and `firn image` as they were typed. A flag that was not given is absent or undefined.
+ */
 export interface MachineFlags {
   readonly size?: string | undefined;
   readonly espSize?: string | undefined;
@@ -151,7 +153,8 @@ function mergeUsers(file: Users, flags: Users): Users {
 
 /** Where packages come from: what a flag says of it replaces what the file says. */
 function mergeSources(file: NonNullable<PartialMachine["system"]>, flags: NonNullable<PartialMachine["system"]>) {
-  // `-X DIR` must mean "from there", also beside a file that names a release; with --release or --mirror it means "and there".
+  // `-X DIR` must mean "from there", also beside a file that names a release; with --release or --mirror it means "and
+  // there".
   if (flags.repositories === undefined) return { ...file, ...flags };
   const { release: _release, mirror: _mirror, ...rest } = file;
   return { ...(flags.release === undefined && flags.mirror === undefined ? rest : file), ...flags };
@@ -185,9 +188,9 @@ function mergePartial(file: PartialMachine, flags: PartialMachine): PartialMachi
 /**
  * The complete wish: the file's values, the flags' over them, the defaults beneath.
  *
- * A flag wins over the file. Lists that gather (commons, packages, services, users, keys) take the flags' words after the
- * file's, so that `--service '!acpid'` undoes the file's `acpid`; lists that choose (repositories, firmware, DNS, search,
- * interfaces) are replaced. `--ssh-key` is for the users named by `--user`, or for root when there are none.
+ * A flag wins over the file. Lists that gather (commons, packages, services, users, keys) take the flags' words after
+ * the file's, so that `--service '!acpid'` undoes the file's `acpid`; lists that choose (repositories, firmware, DNS,
+ * search, interfaces) are replaced. `--ssh-key` is for the users named by `--user`, or for root when there are none.
  *
  * @param source the file's name, for messages about the file alone
  */

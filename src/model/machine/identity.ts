@@ -77,8 +77,8 @@ export function parseShell(text: string): string | Refusal {
 }
 
 /**
- * A time zone as setup-timezone spells it, below /usr/share/zoneinfo: "UTC", "Europe/Berlin", "Etc/GMT+1". Only the spelling
- * is checked here; whether the zone exists is asked of the root's own tzdata.
+ * A time zone as setup-timezone spells it, below /usr/share/zoneinfo: "UTC", "Europe/Berlin", "Etc/GMT+1". Only the
+ * spelling is checked here; whether the zone exists is asked of the root's own tzdata.
  */
 export function parseTimezone(text: string): string | Refusal {
   const hint = "Write for example UTC or Europe/Berlin.";
@@ -130,9 +130,9 @@ function isPasswordHash(text: string): boolean {
 }
 
 /**
- * A password hash for /etc/shadow: SHA-512, SHA-256 or bcrypt. A clear password is refused, and so is what musl's crypt(3)
- * does not know (tried with Alpine 3.20's: it takes `$y$` and `$7$` for DES), because nobody could log in with it. The text
- * itself never appears in a complaint.
+ * A password hash for /etc/shadow: SHA-512, SHA-256 or bcrypt. A clear password is refused, and so is what musl's
+ * crypt(3) does not know (tried with Alpine 3.20's: it takes `$y$` and `$7$` for DES), because nobody could log in with
+ * it. The text itself never appears in a complaint.
  */
 export function parsePasswordHash(text: string): string | Refusal {
   const advice = "Make a hash with `openssl passwd -6` or `mkpasswd -m sha512crypt`.";
@@ -148,8 +148,8 @@ export function parsePasswordHash(text: string): string | Refusal {
 }
 
 /**
- * The password field of /etc/shadow for an account. Without a hash it is `*`: no password fits, but unlike with `!` sshd, which
- * on Alpine has no PAM, lets a key in.
+ * The password field of /etc/shadow for an account. Without a hash it is `*`: no password fits, but unlike with `!`
+ * sshd, which on Alpine has no PAM, lets a key in.
  */
 export function shadowPassword(account: { readonly passwordHash?: string }): string {
   return account.passwordHash ?? "*";

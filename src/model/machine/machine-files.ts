@@ -42,7 +42,10 @@ export function renderMkinitfsConf(keymap: boolean): string {
   return `features="${FEATURES}${keymap ? " keymap" : ""}"\n`;
 }
 
-/** inittab with a login on the serial console, like setup-alpine's, in the place of an entry that is there, commented or not. */
+/**
+ * inittab with a login on the serial console, like setup-alpine's, in the place of an entry that is there, commented or
+ * not.
+ */
 export function withSerialLogin(inittab: string, { port, speed }: { port: string; speed: number }): string {
   const entry = `${port}::respawn:/sbin/getty -L ${speed} ${port} vt100`;
   const old = new RegExp(`^#?\\s*${port}:`);
@@ -51,8 +54,8 @@ export function withSerialLogin(inittab: string, { port, speed }: { port: string
 }
 
 /**
- * The services of a server set up by setup-alpine, less those that cannot do their work on a read-only root: `savecache` (writes
- * /lib/rc/cache), `firstboot`, `modloop`. Only those whose init script is there are enabled.
+ * The services of a server set up by setup-alpine, less those that cannot do their work on a read-only root:
+ * `savecache` (writes /lib/rc/cache), `firstboot`, `modloop`. Only those whose init script is there are enabled.
  */
 const services: Readonly<Record<Runlevel, readonly string[]>> = {
   sysinit: ["devfs", "dmesg", "mdev", "hwdrivers"],
@@ -99,8 +102,8 @@ export function accountOf(passwd: string, user: string): { uid: number; gid: num
 }
 
 /**
- * A setting of a shell-style file (`KEY="value"`): replaced wherever it is set, since the last one counts; else uncommented at its
- * first mention; else added.
+ * A setting of a shell-style file (`KEY="value"`): replaced wherever it is set, since the last one counts; else
+ * uncommented at its first mention; else added.
  */
 export function withSetting(text: string, key: string, value: string): string {
   const line = `${key}="${value}"`;

@@ -84,8 +84,8 @@ export function parseMachineToml(toml: string, filename: string): PartialMachine
 }
 
 /**
- * The lines of /etc/apk/repositories: main and community of the release on the mirror (unless the repositories stand alone),
- * then the repositories.
+ * The lines of /etc/apk/repositories: main and community of the release on the mirror (unless the repositories stand
+ * alone), then the repositories.
  */
 export function repositoryLines(system: MachineConfig["system"]): string[] {
   const { mirror, release, repositories } = system;

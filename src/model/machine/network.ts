@@ -100,7 +100,9 @@ export function parseInterfaceName(text: string): string | Refusal {
   return bad(`${quoted(text)} is not the name of an interface.`, "Write for example eth0 or wlan0.");
 }
 
-/** Checks the parts of one interface against one another: addresses with static, none with dhcp, gateways within reach. */
+/**
+ * Checks the parts of one interface against one another: addresses with static, none with dhcp, gateways within reach.
+ */
 export function makeInterface(parts: {
   readonly name: string;
   readonly method?: "dhcp" | "static";

@@ -1,3 +1,4 @@
+/** The keys of machine.toml. Open to the other doors: config/ writes their JSON schema. */
 import * as v from "valibot";
 import { parseCommonsPath } from "../volume/commons.ts";
 import { list, text, textOrNumber, through, whole, type Camel } from "../config/document.ts";

@@ -2,7 +2,9 @@ import type { Refusal } from "../problem.ts";
 import { decodeBase64 } from "../text/base64.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
-/** Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates). */
+/**
+ * Public key types that OpenSSH 9 accepts by default (sshd_config(5), PubkeyAcceptedAlgorithms, without certificates).
+ */
 const KEY_TYPES = [
   "ssh-ed25519",
   "ssh-rsa",
@@ -29,8 +31,8 @@ function fields(blob: Uint8Array): Uint8Array[] | undefined {
 }
 
 /**
- * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of the type
- * that the line names, so that a line cut by a paste is found here and not at the first login.
+ * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of
+ * the type that the line names, so that a line cut by a paste is found here and not at the first login.
  */
 export function parseSshKey(text: string): string | Refusal {
   const line = text.trim();

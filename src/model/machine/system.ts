@@ -1,3 +1,7 @@
+/**
+ * What an installed system is made of. Open to the other doors: firn.toml names paths and repositories by the same
+ * rules.
+ */
 import type { Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
@@ -42,8 +46,9 @@ export function parseMirror(text: string): string | Refusal {
 }
 
 /**
- * A line of /etc/apk/repositories, or what `apk -X` takes: an http(s) address or a folder, the parent of `x86_64/`; a tag may
- * stand before it. A folder stays as it was written: whoever reads the file or the flags knows what it is relative to.
+ * A line of /etc/apk/repositories, or what `apk -X` takes: an http(s) address or a folder, the parent of `x86_64/`; a
+ * tag may stand before it. A folder stays as it was written: whoever reads the file or the flags knows what it is
+ * relative to.
  */
 export function parseRepository(text: string): string | Refusal {
   const hint = "Write for example https://dl-cdn.alpinelinux.org/alpine/v3.20/main or /srv/packages.";
@@ -81,8 +86,9 @@ const OWN_PARAMETERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Further kernel parameters. No quotes, because rEFInd's `options` is one quoted token and mkinitfs's init evaluates the line
- * in a shell; ASCII only; at most 1,536 bytes, since x86 takes 2,048 (COMMAND_LINE_SIZE) with what firn and rEFInd add.
+ * Further kernel parameters. No quotes, because rEFInd's `options` is one quoted token and mkinitfs's init evaluates
+ * the line in a shell; ASCII only; at most 1,536 bytes, since x86 takes 2,048 (COMMAND_LINE_SIZE) with what firn and
+ * rEFInd add.
  */
 export function parseCmdline(text: string): string | Refusal {
   const line = text.trim();
@@ -114,7 +120,10 @@ export interface Serial {
 /** Baud rates of Linux's termios that getty and the kernel's `console=` both take. */
 const SPEEDS = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1500000];
 
-/** "ttyS0" or "ttyS0,57600", also as the kernel spells it ("ttyS0,115200n8"); 115200 baud unless told otherwise; or "none". */
+/**
+ * "ttyS0" or "ttyS0,57600", also as the kernel spells it ("ttyS0,115200n8"); 115200 baud unless told otherwise; or
+ * "none".
+ */
 export function parseSerial(text: string): Serial | "none" | Refusal {
   if (text === "none") return "none";
   const hint = "Write for example ttyS0 or ttyS0,115200.";
@@ -127,8 +136,8 @@ export function parseSerial(text: string): Serial | "none" | Refusal {
 }
 
 /**
- * What the `compress=` mount option takes: zstd (levels 1 to 15), zlib (1 to 9), none. LZO is refused: rEFInd's btrfs driver
- * cannot read all of what btrfs writes with it, and the kernel lies on this filesystem.
+ * What the `compress=` mount option takes: zstd (levels 1 to 15), zlib (1 to 9), none. LZO is refused: rEFInd's btrfs
+ * driver cannot read all of what btrfs writes with it, and the kernel lies on this filesystem.
  */
 export function parseCompression(text: string): string | Refusal {
   const hint = "Write zstd, zstd:1 to zstd:15, zlib, zlib:1 to zlib:9, or none.";

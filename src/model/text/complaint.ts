@@ -1,6 +1,8 @@
 import { refuse, type Refusal } from "../problem.ts";
 
-/** Why a parser does not take a value, without the value's name ("is empty."): whoever knows where it stands adds that. */
+/**
+ * Why a parser does not take a value, without the value's name ("is empty."): whoever knows where it stands adds that.
+ */
 export function bad(message: string, hint?: string): Refusal {
   return refuse("E_CONFIG_VALUE", message, hint);
 }

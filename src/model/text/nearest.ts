@@ -4,8 +4,8 @@ function tolerance(word: string): number {
 }
 
 /**
- * Damerau-Levenshtein distance (optimal string alignment: an insertion, a deletion, a substitution or a swap of neighbours
- * costs 1), or `limit + 1` as soon as it must exceed `limit`.
+ * Damerau-Levenshtein distance (optimal string alignment: an insertion, a deletion, a substitution or a swap of
+ * neighbours costs 1), or `limit + 1` as soon as it must exceed `limit`.
  */
 export function distance(a: string, b: string, limit: number = Number.MAX_SAFE_INTEGER - 1): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;

@@ -5,8 +5,8 @@ import { bad, quoted } from "./complaint.ts";
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40, P: 2 ** 50 };
 
 /**
- * Bytes from "4G", "200M", "1.5 GiB", "512" (bytes). Units count in 1024s; "GB" is refused because it means 1000s to some
- * and 1024s to others.
+ * Bytes from "4G", "200M", "1.5 GiB", "512" (bytes). Units count in 1024s; "GB" is refused because it means 1000s to
+ * some and 1024s to others.
  */
 export function parseSize(text: string): number | Refusal {
   const match = /^(\d+(?:\.\d+)?) *([KMGTP]?)(i?B)?$/i.exec(text.trim());
@@ -86,7 +86,9 @@ export function approximateSize(bytes: number): string {
   return `${unit === "bytes" || amount >= 100 ? Math.round(amount) : Math.round(amount * 10) / 10} ${unit}`;
 }
 
-/** For a person who must provide so much: whole mebibytes, from 10 GiB on tenths of a gibibyte, never less than `bytes`. */
+/**
+ * For a person who must provide so much: whole mebibytes, from 10 GiB on tenths of a gibibyte, never less than `bytes`.
+ */
 export function roundedUpSize(bytes: number): string {
   const mebibytes = Math.ceil(bytes / 2 ** 20);
   return mebibytes < 10_240 ? `${mebibytes} MiB` : `${(Math.ceil((mebibytes / 1024) * 10) / 10).toFixed(1)} GiB`;

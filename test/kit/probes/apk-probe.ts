@@ -1,4 +1,7 @@
-/** Runs the functions of src/host/packages/apk in firn's engine: `probe '[["call", {…}], …]'` prints the results as JSON, or `{"problem": …}`. */
+/**
+ * Runs the functions of src/host/packages/apk in firn's engine: `probe '[["call", {…}], …]'` prints the results as
+ * JSON, or `{"problem": …}`.
+ */
 import {
   apk,
   extractPackage,

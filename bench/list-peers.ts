@@ -6,7 +6,10 @@ import { plainFilesystem, type Bench } from "./volume.ts";
 
 const COUNT = 1000;
 
-/** Their own commands make the first; the others are copies of it, in their own formats: a thousand real ones take an hour. */
+/**
+ * Their own commands make the first; the others are copies of it, in their own formats: a thousand real ones take an
+ * hour.
+ */
 function snapperList(bench: Bench): Subject {
   const top = plainFilesystem(bench, "snapper-list", "1G");
   const root = join(top, "root");

@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- size|generations|upgrade…]`: what firn costs, beside what it could cost at least and beside its peers. Medians of
- * ratios in one run; tables in Markdown on stdout. docs/benchmarks.md says how to read them. Needs root, and bench/setup for the peers.
+ * `npm run bench [-- size|generations|upgrade…]`: what firn costs, beside what it could cost at least and beside its
+ * peers. Medians of ratios in one run; tables in Markdown on stdout. docs/benchmarks.md says how to read them. Needs
+ * root, and bench/setup for the peers.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync } from "node:fs";
@@ -30,7 +31,10 @@ async function measure(folder: string, wanted: readonly string[]): Promise<void>
   }
 }
 
-/** Runs the benchmarks in a child whose mounts and loop devices go with it, however it ends, and removes its files after it. */
+/**
+ * Runs the benchmarks in a child whose mounts and loop devices go with it, however it ends, and removes its files after
+ * it.
+ */
 async function isolated(wanted: readonly string[]): Promise<number> {
   const unknown = wanted.filter((name) => !(name in benchmarks));
   if (unknown.length > 0) throw new Error(`no such benchmark: ${unknown.join(", ")}`);

@@ -21,8 +21,9 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Measures all subjects in turn, round after round, so that what else the machine does meets all of them alike. The first
- * round warms caches and does not count. A subject that throws is left out from then on, with its reason on stderr.
+ * Measures all subjects in turn, round after round, so that what else the machine does meets all of them alike. The
+ * first round warms caches and does not count. A subject that throws is left out from then on, with its reason on
+ * stderr.
  */
 export function interleave(subjects: readonly Subject[], rounds: number): Series[] {
   const values = new Map(subjects.map(({ name }) => [name, [] as number[]]));

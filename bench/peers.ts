@@ -6,8 +6,9 @@ import { time, type Tools } from "./stopwatch.ts";
 import { CHANGED, newIds, overwrite, plainFilesystem, type Bench, type BenchVolume } from "./volume.ts";
 
 /**
- * The same work by another program. Every operation is a list of commands, each timed from fork to wait and added up, and the last
- * one leaves everything on disk. What a peer does not need to do for its own idea of a generation is not asked of it.
+ * The same work by another program. Every operation is a list of commands, each timed from fork to wait and added up,
+ * and the last one leaves everything on disk. What a peer does not need to do for its own idea of a generation is not
+ * asked of it.
  */
 export interface Peer {
   name: string;
@@ -72,8 +73,9 @@ function btrfsProgs({ tools }: Bench, { top, base }: BenchVolume): Peer {
 }
 
 /**
- * snapper without its daemon: a writable snapshot, the change, `btrfs subvolume set-default` on it, as snapper's own rollback
- * leaves it. The root is a subvolume with a snapper configuration of its own (--root), so the host's stays as it is.
+ * snapper without its daemon: a writable snapshot, the change, `btrfs subvolume set-default` on it, as snapper's own
+ * rollback leaves it. The root is a subvolume with a snapper configuration of its own (--root), so the host's stays as
+ * it is.
  */
 function snapper(bench: Bench, source: string, bytes: string): Peer {
   const { tools } = bench;
@@ -106,7 +108,8 @@ function snapper(bench: Bench, source: string, bytes: string): Peer {
       ]);
     },
     rollback: () => {
-      // snapper's rollback saves the present state in a snapshot, makes a writable one of the wanted and sets it as default.
+      // snapper's rollback saves the present state in a snapshot, makes a writable one of the wanted and sets it as
+      // default.
       const taken = time(tools, [...own, "--ambit", "classic", "rollback", String(number)]).milliseconds;
       number += 2;
       return taken + total(tools, [["sync", "-f", top]]);
@@ -115,8 +118,8 @@ function snapper(bench: Bench, source: string, bytes: string): Peer {
 }
 
 /**
- * ostree: the tree with the changed file committed on top of the last commit, and deployed. No boot loader is configured, so
- * that none is written. ostree syncs by itself.
+ * ostree: the tree with the changed file committed on top of the last commit, and deployed. No boot loader is
+ * configured, so that none is written. ostree syncs by itself.
  */
 function ostree(bench: Bench, source: string, bytes: string): Peer {
   const { tools } = bench;
@@ -191,8 +194,8 @@ function ostree(bench: Bench, source: string, bytes: string): Peer {
 }
 
 /**
- * nix-env: a profile whose new generation is a store path with the changed file and a link to the unchanged rest, which is in
- * the store already. No derivation is built.
+ * nix-env: a profile whose new generation is a store path with the changed file and a link to the unchanged rest, which
+ * is in the store already. No derivation is built.
  */
 function nix(bench: Bench, source: string, bytes: string): Peer {
   const { tools } = bench;

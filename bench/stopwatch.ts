@@ -27,7 +27,10 @@ export interface Timed {
   peak: number;
 }
 
-/** Runs a program once, in a chroot where `root` is given, and throws unless it exits 0. The clock runs from fork to wait. */
+/**
+ * Runs a program once, in a chroot where `root` is given, and throws unless it exits 0. The clock runs from fork to
+ * wait.
+ */
 export function time(tools: Tools, argv: readonly string[], { root }: { root?: string } = {}): Timed {
   const log = `${tools.stopwatch}.log`;
   const said = must([tools.stopwatch, "run", "-e", log, ...(root === undefined ? [] : ["-r", root]), "--", ...argv]);
@@ -52,8 +55,8 @@ export interface Trace {
 }
 
 /**
- * Runs `argv` and follows its processes. A child is a process that the binary forked and that executed another program: it counts
- * from its exec to its end, with all its own children.
+ * Runs `argv` and follows its processes. A child is a process that the binary forked and that executed another program:
+ * it counts from its exec to its end, with all its own children.
  */
 export function trace(tools: Tools, argv: readonly string[]): Trace {
   const [binary = ""] = argv;

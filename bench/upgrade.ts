@@ -25,7 +25,10 @@ function mounted<T>(mounts: readonly (readonly string[])[], use: () => T): T {
   }
 }
 
-/** apk alone, in a chroot of a snapshot that is mounted as firn mounts its draft: milliseconds of apk and the sync after it. */
+/**
+ * apk alone, in a chroot of a snapshot that is mounted as firn mounts its draft: milliseconds of apk and the sync after
+ * it.
+ */
 function bareUpgrade(bench: Bench, { top, base }: BenchVolume, mirror: string, round: number): number {
   const draft = join(top, `bare-${round}`);
   must(["btrfs", "-q", "subvolume", "snapshot", join(top, "snapshots", base, "@"), draft]);

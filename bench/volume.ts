@@ -52,8 +52,8 @@ export function slot(top: string, number: number): string {
 
 /**
  * A copy of the tests' base image (real Alpine 3.19.1), its root mounted as the booted system has it: a chroot into
- * `root` sees the subvolume of slot 0 at /, read-only, with /proc, /dev, /run and firn in /run. What it does not have is
- * a kernel of its own. `change` may alter slot 0 before it is "booted".
+ * `root` sees the subvolume of slot 0 at /, read-only, with /proc, /dev, /run and firn in /run. What it does not have
+ * is a kernel of its own. `change` may alter slot 0 before it is "booted".
  */
 export async function bootedVolume(
   { folder, firn, tools }: Bench,
@@ -113,8 +113,8 @@ export function fill({ tools }: Bench, { top, base }: BenchVolume, count: number
 }
 
 /**
- * Gives the kernel the time to delete what was to be deleted, so that it does not work on during the next measurement: this
- * ioctl, unlike syncfs, wakes its cleaner. (`btrfs subvolume sync` looks once a second only.)
+ * Gives the kernel the time to delete what was to be deleted, so that it does not work on during the next measurement:
+ * this ioctl, unlike syncfs, wakes its cleaner. (`btrfs subvolume sync` looks once a second only.)
  */
 export function settle({ top }: { top: string }): void {
   must(["btrfs", "filesystem", "sync", top]);

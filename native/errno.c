@@ -1,4 +1,5 @@
-/* The names of Linux's error numbers, which musl keeps to itself. A number differs between architectures, a name does not. */
+/* The names of Linux's error numbers, which musl keeps to itself. A number differs between architectures, a name does
+ * not. */
 #include "firn.h"
 
 #define NAME(error) [error] = #error

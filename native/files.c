@@ -139,7 +139,8 @@ static FN(fs_exists) {
     return errno == ENOENT || errno == ENOTDIR ? JS_FALSE : throw_errno(ctx, errno, "access", path);
 }
 
-/* text(path): a whole file as text, null where there is none. A list reads a thousand small ones: they fit the buffer. */
+/* text(path): a whole file as text, null where there is none. A list reads a thousand small ones: they fit
+ * the buffer. */
 static FN(fs_text) {
     static char small[1 << 16];
     TEXT(path, 0);

@@ -1,6 +1,7 @@
-/* The engine's heap. A run lives for milliseconds and allocates ten thousand small blocks at its start, where musl's allocator, made
- * for safety and small size, took 40 % of the time. Here: free lists of blocks up to 1 KiB, cut from regions that the kernel hands over
- * in one piece, already mapped. They are reused but never given back. Larger blocks stay with musl. */
+/* The engine's heap. A run lives for milliseconds and allocates ten thousand small blocks at its start, where musl's
+ * allocator, made for safety and small size, took 40 % of the time. Here: free lists of blocks up to 1 KiB, cut from
+ * regions that the kernel hands over in one piece, already mapped. They are reused but never given back. Larger blocks
+ * stay with musl. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

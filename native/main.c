@@ -8,7 +8,8 @@
 extern const uint8_t firn_bundle[];
 extern const uint32_t firn_bundle_size;
 
-/* Makes the exception for a failed call: (errno's name, call, path | null, reason) => Error. Set by src/host/kernel/sys.ts. */
+/* Makes the exception for a failed call: (errno's name, call, path | null, reason) => Error. Set by
+ * src/host/kernel/sys.ts. */
 static JSValue make_error = {.tag = JS_TAG_UNDEFINED};
 
 static FN(set_error_maker) {

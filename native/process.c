@@ -138,7 +138,8 @@ static FN(ps_wait) {
     if (pid < 0) return errno == EINTR ? JS_NULL : throw_errno(ctx, errno, "wait", NULL);
     JSValue pair = JS_NewArray(ctx);
     JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, pid));
-    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
+    int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, code));
     return pair;
 }
 

@@ -168,7 +168,8 @@ static FN(bt_changed) {
 /* inodePath(fd, inode): a path of it inside the subvolume, without a leading slash. */
 static FN(bt_inode_path) {
     struct btrfs_ioctl_ino_lookup_args args = {.objectid = arg_int64(ctx, argv[1])};
-    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_INO_LOOKUP, &args) < 0) return throw_errno(ctx, errno, "inode path", NULL);
+    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_INO_LOOKUP, &args) < 0)
+        return throw_errno(ctx, errno, "inode path", NULL);
     size_t length = strlen(args.name);
     if (length && args.name[length - 1] == '/') length--;
     return JS_NewStringLen(ctx, args.name, length);
@@ -180,7 +181,8 @@ static FN(bt_space) {
         struct btrfs_ioctl_space_args args;
         struct btrfs_ioctl_space_info spaces[32];
     } info = {.args = {.space_slots = 32}};
-    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_SPACE_INFO, &info) < 0) return throw_errno(ctx, errno, "space info", NULL);
+    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_SPACE_INFO, &info) < 0)
+        return throw_errno(ctx, errno, "space info", NULL);
     JSValue list = JS_NewArray(ctx);
     for (uint64_t i = 0; i < info.args.total_spaces && i < 32; i++) {
         JSValue space = JS_NewArray(ctx);
@@ -198,7 +200,8 @@ static FN(bt_start_cleaner) { RESULT("btrfs sync", NULL, ioctl(arg_int(ctx, argv
 /* fsid(fd): the filesystem's UUID. */
 static FN(bt_fsid) {
     struct btrfs_ioctl_fs_info_args info = {0};
-    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_FS_INFO, &info) < 0) return throw_errno(ctx, errno, "filesystem info", NULL);
+    if (ioctl(arg_int(ctx, argv[0]), BTRFS_IOC_FS_INFO, &info) < 0)
+        return throw_errno(ctx, errno, "filesystem info", NULL);
     return uuid_text(ctx, info.fsid);
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm run build [-- --coverage|--sanitize]`: TypeScript → one bundle → QuickJS bytecode → dist/firn, static with musl. With a word, a
- * variant for the tests, beside it: with counters in the TypeScript, or with sanitizers in the C.
+ * `npm run build [-- --coverage|--sanitize]`: TypeScript → one bundle → QuickJS bytecode → dist/firn, static with musl.
+ * With a word, a variant for the tests, beside it: with counters in the TypeScript, or with sanitizers in the C.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -57,9 +57,9 @@ const release: Compilation = {
 
 const ADDRESS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address"];
 /**
- * glibc, dynamic: musl has no sanitizers. What the two do is compiled in, since tests clear the environment; they write to files, since
- * tests read stderr. The engine's own undefined behaviour (it shifts signed numbers) is not ours to see. Leaks: src/host is handed
- * its memory by the engine, which ends without freeing anything.
+ * glibc, dynamic: musl has no sanitizers. What the two do is compiled in, since tests clear the environment; they write
+ * to files, since tests read stderr. The engine's own undefined behaviour (it shifts signed numbers) is not ours to
+ * see. Leaks: src/host is handed its memory by the engine, which ends without freeing anything.
  */
 const sanitize: Compilation = {
   compiler: "gcc",
@@ -73,7 +73,10 @@ const sanitize: Compilation = {
     .join(""),
 };
 
-/** One module for the engine: a function's captured variables are looked up in a list there, and a bundle has a thousand of them. */
+/**
+ * One module for the engine: a function's captured variables are looked up in a list there, and a bundle has a thousand
+ * of them.
+ */
 async function bundle(entry: string, output: string, kind: Kind): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   const coverage = kind === "coverage" ? await import("./coverage/instrument.ts") : undefined;
@@ -99,8 +102,8 @@ async function bundle(entry: string, output: string, kind: Kind): Promise<void> 
 }
 
 /**
- * Builds `entry` into the program `output`. Tests give an entry of their own, to reach the code of src/host in its engine; that is of the
- * same kind as the firn under test, which FIRN_BUILD says.
+ * Builds `entry` into the program `output`. Tests give an entry of their own, to reach the code of src/host in its
+ * engine; that is of the same kind as the firn under test, which FIRN_BUILD says.
  */
 export async function buildFirn(
   entry = program,

@@ -1,6 +1,7 @@
 /**
- * `npm run coverage [-- --unit] [--files] [PATTERN…]`: how much of src/ the unit and the loop tests reach, the latter with the real
- * binary, instrumented. Loop tests need root; without it, or with --unit, the table is the unit tests' alone and says so.
+ * `npm run coverage [-- --unit] [--files] [PATTERN…]`: how much of src/ the unit and the loop tests reach, the latter
+ * with the real binary, instrumented. Loop tests need root; without it, or with --unit, the table is the unit tests'
+ * alone and says so.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, rmSync } from "node:fs";

@@ -44,7 +44,10 @@ async function show(argv: readonly string[], shown: string): Promise<void> {
   if (status !== 0) throw new Error(`${shown}\nended with status ${String(status)}:\n${lines.join("\n")}`);
 }
 
-/** `firn image`, with the disk of packages mounted where the image will look for it too: in a mount namespace that ends with it. */
+/**
+ * `firn image`, with the disk of packages mounted where the image will look for it too: in a mount namespace that ends
+ * with it.
+ */
 async function makeImage(binary: string, sources: Sources): Promise<void> {
   const { stdout: hash } = await runProgram(["openssl", "passwd", "-6", PASSWORD]);
   const flags = ["--size", "2G", ...sources.install, "--flavor", "virt", "--serial", "ttyS0", "--hostname", "snow"];
@@ -80,8 +83,8 @@ async function upgrade(machine: Machine, sources: Sources): Promise<void> {
 }
 
 /**
- * Switches the machine on and logs in. A reboot ends QEMU, and the next boot is a new one with the same disks and EFI variables: the second
- * reset of one QEMU 7.2 under software emulation was seen to hang in the firmware.
+ * Switches the machine on and logs in. A reboot ends QEMU, and the next boot is a new one with the same disks and EFI
+ * variables: the second reset of one QEMU 7.2 under software emulation was seen to hang in the firmware.
  */
 async function switchOn(sources: Sources, services = false): Promise<Machine> {
   const image = { file: files.image, format: "raw" } as const;

@@ -34,7 +34,10 @@ const ARCH = "x86_64";
 export interface PackageOptions {
   /** The program to pack. Default: what `npm run build` makes. */
   readonly binary?: string;
-  /** Where to put a copy; its `x86_64` and `keys` are replaced. Default: only the cache, whose folder nobody must change. */
+  /**
+   * Where to put a copy; its `x86_64` and `keys` are replaced. Default: only the cache, whose folder nobody must
+   * change.
+   */
   readonly outDir?: string;
   /** The private key (PEM). Default: `FIRN_KEY`, else a development key that stays in `.cache/keys`. */
   readonly keyFile?: string;
@@ -130,8 +133,8 @@ function specs(version: string, binary: string, tree: Tree): PackageSpec[] {
 const DEVELOPMENT_KEY = /^firn-dev@localhost-[0-9a-f]{8}\.rsa$/;
 
 /**
- * The key of this checkout, made at the first call. Its name differs from checkout to checkout, so that a system can trust
- * several. When two processes make one at once, the first to rename its folder wins.
+ * The key of this checkout, made at the first call. Its name differs from checkout to checkout, so that a system can
+ * trust several. When two processes make one at once, the first to rename its folder wins.
  */
 function developmentKey(): string {
   const cache = cacheFolder();
@@ -187,8 +190,8 @@ function prune(folder: string): void {
 }
 
 /**
- * The packages firn, firn-openrc, firn-doc and the completions, signed, in a repository with its index. Equal input gives equal
- * bytes, dated SOURCE_DATE_EPOCH or else 1970; what is in the cache (`.cache/packages`) is not built again.
+ * The packages firn, firn-openrc, firn-doc and the completions, signed, in a repository with its index. Equal input
+ * gives equal bytes, dated SOURCE_DATE_EPOCH or else 1970; what is in the cache (`.cache/packages`) is not built again.
  * Throws when the build fails and when the key is no RSA key.
  */
 export async function buildPackages(options: PackageOptions = {}): Promise<Packages> {

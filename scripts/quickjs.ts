@@ -102,8 +102,9 @@ function compileEngine(folder: string, build: EngineBuild): void {
 }
 
 /**
- * QuickJS built in the cache: the folder with `qjsc`, the headers, and the library under the name that `build` gives it. The library is
- * built without the std and os modules: src/host/kernel/sys.ts has its own port. Throws when the source cannot be had or its SHA-256 differs.
+ * QuickJS built in the cache: the folder with `qjsc`, the headers, and the library under the name that `build` gives
+ * it. The library is built without the std and os modules: src/host/kernel/sys.ts has its own port. Throws when the
+ * source cannot be had or its SHA-256 differs.
  */
 export function quickjs(cache: string, build: EngineBuild): string {
   mkdirSync(cache, { recursive: true });

@@ -1,6 +1,7 @@
 /**
- * `npm run test:sanitize [-- PATTERN…]`: the loop tests with the C under AddressSanitizer and UndefinedBehaviorSanitizer. Needs root. Fails
- * when a test fails, and when any process left a report, whatever its test made of it.
+ * `npm run test:sanitize [-- PATTERN…]`: the loop tests with the C under AddressSanitizer and
+ * UndefinedBehaviorSanitizer. Needs root. Fails when a test fails, and when any process left a report, whatever its
+ * test made of it.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";

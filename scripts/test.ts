@@ -1,6 +1,7 @@
 /**
  * `./run-tests [unit|loop|vm|PATTERN…]`: builds firn, runs the suites one after another, and counts.
- * The last line is `N passed, N failed, N skipped`, over all suites; before it, the slowest files, and why what was skipped was skipped.
+ * The last line is `N passed, N failed, N skipped`, over all suites; before it, the slowest files, and why what was
+ * skipped was skipped.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
@@ -37,7 +38,10 @@ const suites: readonly Suite[] = [
 interface Count {
   passed: number;
   failed: number;
-  /** Milliseconds of the tests and suites of a file, by its path. What runs beside them, as building does, is not theirs. */
+  /**
+   * Milliseconds of the tests and suites of a file, by its path. What runs beside them, as building does, is not
+   * theirs.
+   */
   readonly durations: Map<string, number>;
   /** A line each: which test, and why. */
   readonly skipped: string[];
@@ -54,8 +58,8 @@ function filesOf(suite: Suite, patterns: readonly string[]): string[] {
 }
 
 /**
- * Adds one event to the count. A suite counts only when it was skipped whole (its tests are never seen then) or broke by itself,
- * in a hook; what its tests did is theirs.
+ * Adds one event to the count. A suite counts only when it was skipped whole (its tests are never seen then) or broke
+ * by itself, in a hook; what its tests did is theirs.
  */
 function add(count: Count, event: TestEvent, files: readonly string[]): void {
   if (event.type !== "test:pass" && event.type !== "test:fail") return;

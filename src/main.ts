@@ -14,7 +14,10 @@ const process = {
   exitCode: null as number | string | null,
 };
 
-/** A command that ran has printed its answer and exited by itself; what is left is help, or words that stricli cannot read. */
+/**
+ * A command that ran has printed its answer and exited by itself; what is left is help, or words that stricli cannot
+ * read.
+ */
 function end(): never {
   if (process.exitCode === 0) return exit(0);
   const json = words.includes("--json");

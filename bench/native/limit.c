@@ -1,6 +1,6 @@
 /*
- * The physical limit: what firn does to a volume, as bare system calls with every flush that durability asks for, and nothing else. TOP
- * is the volume's mounted top level. Prints one line: nanoseconds.
+ * The physical limit: what firn does to a volume, as bare system calls with every flush that durability asks for, and
+ * nothing else. TOP is the volume's mounted top level. Prints one line: nanoseconds.
  *
  *   limit generation TOP BASE ID FILE   a snapshot, 20 kB of FILE overwritten in place, sealed and made slot 0 of 4
  *   limit switch TOP ID                 slot 0 only

@@ -5,8 +5,9 @@
  *     One line a run: nanoseconds from fork to wait, exit code, peak memory in KiB (of the program and its children).
  *     -r runs it in a chroot; stdout goes to /dev/null, stderr to LOG or /dev/null too.
  *   stopwatch trace -- PROGRAM ARG…
- *     Every process of the tree by its events: `fork NS PID CHILD`, `exec NS PID FILE`, `exit NS PID PEAK-KIB FILE`, and at the end
- *     `done NS STATUS`. The processes stop at these events only, so that they run at their full speed between them.
+ *     Every process of the tree by its events: `fork NS PID CHILD`, `exec NS PID FILE`, `exit NS PID PEAK-KIB FILE`,
+ *     and at the end `done NS STATUS`. The processes stop at these events only, so that they run at their full speed
+ *     between them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,8 +84,8 @@ static int trace(char **argv, int out, int err) {
     }
     int status, result = 0;
     if (waitpid(first, &status, 0) < 0) die("waitpid");
-    long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT |
-                   PTRACE_O_EXITKILL;
+    long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                   PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
     if (ptrace(PTRACE_SETOPTIONS, first, 0, options) < 0) die("ptrace");
     ptrace(PTRACE_CONT, first, 0, 0);
     for (;;) {

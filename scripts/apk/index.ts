@@ -7,7 +7,10 @@ import { signatureMember } from "./sign.ts";
 import type { Entry } from "./tar.ts";
 import { END_OF_ARCHIVE, tarBlocks } from "./tar.ts";
 
-/** One record of an APKINDEX, its lines in apk's own order. `arch` replaces `noarch`: apk takes the folder's name from it. */
+/**
+ * One record of an APKINDEX, its lines in apk's own order. `arch` replaces `noarch`: apk takes the folder's name from
+ * it.
+ */
 export function indexText(record: IndexRecord, arch: string): string {
   const lines: [string, string | number | undefined][] = [
     ["C", record.checksum],
@@ -35,8 +38,8 @@ export function indexText(record: IndexRecord, arch: string): string {
 }
 
 /**
- * Writes `DIR/APKINDEX.tar.gz`, signed, in place of an older one. DIR is the folder of one architecture (`…/x86_64`), and
- * holds the packages. Records are sorted by name and version, so the same set gives the same bytes.
+ * Writes `DIR/APKINDEX.tar.gz`, signed, in place of an older one. DIR is the folder of one architecture (`…/x86_64`),
+ * and holds the packages. Records are sorted by name and version, so the same set gives the same bytes.
  */
 export function writeIndex(
   dir: string,

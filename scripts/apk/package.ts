@@ -78,7 +78,9 @@ export interface IndexRecord {
 /** apk's own grammars (src/package.c, src/version.c), without the rarer suffixes. */
 const NAME = /^[a-zA-Z0-9_][a-zA-Z0-9._+-]*$/;
 const VERSION = /^\d+(\.\d+)*[a-z]?(_(alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*-r\d+$/;
-/** The block size of btrfs and ext4; apk takes size 0 for a virtual package and extracts nothing, so 4096 is the least. */
+/**
+ * The block size of btrfs and ext4; apk takes size 0 for a virtual package and extracts nothing, so 4096 is the least.
+ */
 const FILE_BLOCK = 4096;
 
 function check(spec: PackageSpec): void {
@@ -145,8 +147,9 @@ function pkgInfo(spec: PackageSpec, record: Omit<IndexRecord, "checksum" | "size
 }
 
 /**
- * Writes `DIR/NAME-VERSION.apk` (apk's format version 2: signature, control and data as three gzip members) and returns what
- * an index says about it. Equal input gives equal bytes. Throws on a spec that apk would misread and on unreadable files.
+ * Writes `DIR/NAME-VERSION.apk` (apk's format version 2: signature, control and data as three gzip members) and returns
+ * what an index says about it. Equal input gives equal bytes. Throws on a spec that apk would misread and on unreadable
+ * files.
  */
 export async function buildPackage(
   spec: PackageSpec,

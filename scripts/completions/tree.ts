@@ -138,8 +138,8 @@ function walk(
 }
 
 /**
- * The command tree as src/app.ts declares it. The module is imported into Node, where there is no native layer and none is
- * needed: verbs are loaded when they run, and none runs here.
+ * The command tree as src/app.ts declares it. The module is imported into Node, where there is no native layer and none
+ * is needed: verbs are loaded when they run, and none runs here.
  */
 export async function commandTree(): Promise<Tree> {
   const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8")) as {

@@ -11,7 +11,10 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Where each process that ends leaves its counters, a file or more each. */
 export const counts = join(root, "dist/coverage/counts");
 
-/** The TypeScript itself is instrumented, types and all, so that every place is the one in the file and no source map is needed. */
+/**
+ * The TypeScript itself is instrumented, types and all, so that every place is the one in the file and no source map is
+ * needed.
+ */
 const instrumenter = createInstrumenter({
   esModules: true,
   compact: false,
@@ -50,8 +53,9 @@ export function countersOfThisProcess(): string {
 }
 
 /**
- * The first lines of an instrumented bundle. The file is opened at the start: at the end a process may have another root, or mounts
- * over the folder. A forked worker shares it, each process adds one line. What fails here must not change how firn behaves.
+ * The first lines of an instrumented bundle. The file is opened at the start: at the end a process may have another
+ * root, or mounts over the folder. A forked worker shares it, each process adds one line. What fails here must not
+ * change how firn behaves.
  */
 export const banner = `{
   const { exit, getpid, open, random, write } = __firn;

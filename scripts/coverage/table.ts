@@ -18,7 +18,10 @@ interface Row {
   readonly branches: Share;
 }
 
-/** Adds what the processes left in `folder`. What a killed process left half-written is not there: a line is written whole. */
+/**
+ * Adds what the processes left in `folder`. What a killed process left half-written is not there: a line is written
+ * whole.
+ */
 export function addCounters(files: ReadonlyMap<string, FileCoverage>, folder: string): void {
   for (const name of readdirSync(folder))
     for (const line of readFileSync(join(folder, name), "utf8").split("\n"))

@@ -19,7 +19,10 @@ export interface Sources {
 /** Where the disk of packages is mounted: a folder that every Linux has. */
 export const PACKAGES = "/mnt";
 
-/** Real Alpine packages beside the checkout, and stand-ins for the kernel and what else it lacks, on a disk of their own. */
+/**
+ * Real Alpine packages beside the checkout, and stand-ins for the kernel and what else it lacks, on a disk of their
+ * own.
+ */
 async function besideCheckout(): Promise<Sources> {
   const { v1, v2, keysDir, kernels } = await fixtures();
   const packages = await mirrorDisk({

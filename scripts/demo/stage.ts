@@ -36,8 +36,8 @@ export function output(text: string): void {
 const PROMPT = "snow:~#";
 
 /**
- * Types a command into the machine, shows it and what it printed, and returns that. Throws when it ends otherwise than was
- * said: a demonstration that fails must not look like one that worked.
+ * Types a command into the machine, shows it and what it printed, and returns that. Throws when it ends otherwise than
+ * was said: a demonstration that fails must not look like one that worked.
  */
 export async function type(
   machine: Machine,
@@ -60,7 +60,9 @@ async function menu(machine: Machine): Promise<void> {
   if (process.env["DBG"]) console.log("MENU", Date.now() - begun);
 }
 
-/** From power-on to a shell: the menu, the services as they start (when `services` are to be shown), the login of root. */
+/**
+ * From power-on to a shell: the menu, the services as they start (when `services` are to be shown), the login of root.
+ */
 export async function boot(machine: Machine, password: string, services: boolean): Promise<void> {
   await menu(machine);
   await login(machine, password, services);

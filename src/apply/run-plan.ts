@@ -4,7 +4,10 @@ import { FirnError, settled, type Effect, type Problem } from "../model/problem.
 import type { Plan, Step } from "../plan/step.ts";
 import type { Report } from "../report/report.ts";
 
-/** How things stand while a command runs. The session begins with "nothing changed"; steps say when that is no longer so. */
+/**
+ * How things stand while a command runs. The session begins with "nothing changed"; steps say when that is no longer
+ * so.
+ */
 export interface Standing {
   effect: Effect;
   /** The disk or image that the effect speaks of. */
@@ -15,7 +18,10 @@ export interface Standing {
 export interface Work {
   /** From now on a failure leaves things like this. After "committed" nothing is taken back any more. */
   stands(effect: Effect, about?: string): void;
-  /** What takes back what the step did, should it or a later one fail; the latest first. `effect`: how things stand then. */
+  /**
+   * What takes back what the step did, should it or a later one fail; the latest first. `effect`: how things stand
+   * then.
+   */
   undo(takeBack: () => void, effect: Effect): void;
   /** Nothing is left to do: the rest of the plan falls away, and nothing is taken back. */
   end(): void;
@@ -43,7 +49,9 @@ interface Undo {
   effect: Effect;
 }
 
-/** Takes everything back, whatever fails at it: the cause is what is said, and what is left is left for the next run. */
+/**
+ * Takes everything back, whatever fails at it: the cause is what is said, and what is left is left for the next run.
+ */
 function takeAllBack(undo: Undo[], standing: Standing): void {
   let left = false;
   for (let one = undo.pop(); one !== undefined; one = undo.pop()) {
@@ -58,8 +66,8 @@ function takeAllBack(undo: Undo[], standing: Standing): void {
 }
 
 /**
- * Carries out a plan, whatever its kind: says each step, stops between two when a signal has come, and when one fails takes
- * back what the ones before registered, and throws the first cause with how things stand then.
+ * Carries out a plan, whatever its kind: says each step, stops between two when a signal has come, and when one fails
+ * takes back what the ones before registered, and throws the first cause with how things stand then.
  */
 export function runPlan<S extends Step, Context>(run: Run<S, Context>): void {
   const { plan, context, report, standing } = run;

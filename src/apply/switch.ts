@@ -14,7 +14,10 @@ export interface SwitchContext {
   template: string | undefined;
 }
 
-/** Throws E_BOOT_FILES unless a generation has what the boot menu names: its own flavour's kernel, or those of the default before it. */
+/**
+ * Throws E_BOOT_FILES unless a generation has what the boot menu names: its own flavour's kernel, or those of the
+ * default before it.
+ */
 function requireBootable({ store, state }: SwitchContext, chosen: GenerationId): void {
   const flavor = state.generations.find(({ id }) => id === chosen)?.record.flavor;
   const [before] = state.slots;
@@ -23,8 +26,9 @@ function requireBootable({ store, state }: SwitchContext, chosen: GenerationId):
 }
 
 /**
- * The template that goes with a generation: its own fstab, or what it did to fstab would come back with the next change after a
- * rollback from it. Undefined where the template is not that of the default before, so that somebody has edited it by hand.
+ * The template that goes with a generation: its own fstab, or what it did to fstab would come back with the next change
+ * after a rollback from it. Undefined where the template is not that of the default before, so that somebody has edited
+ * it by hand.
  */
 function templateOf({ store, state }: SwitchContext, chosen: GenerationId): string | undefined {
   const [before] = state.slots;

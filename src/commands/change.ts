@@ -23,9 +23,9 @@ import {
 } from "../plan/change.ts";
 import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
-import { planned } from "./planned.ts";
+import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
-import { writing, type WriteFlags, type WriteSession } from "./session.ts";
+import { writing, type WriteFlags, type WriteSession } from "./session/session.ts";
 
 export interface ChangeFlags extends WriteFlags {
   repository?: readonly string[];
@@ -61,7 +61,10 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
   }
 }
 
-/** What was deleted a moment ago may still take its space: before space is called short, the kernel gets the time to give it back. */
+/**
+ * What was deleted a moment ago may still take its space: before space is called short, the kernel gets the time to
+ * give it back.
+ */
 function withFreedSpace({ volume, state }: WriteSession, needed: number): VolumeState {
   const enough = needed + GENERATION_OVERHEAD;
   if (state.space.free >= enough) return state;

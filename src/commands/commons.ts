@@ -9,10 +9,10 @@ import {
   planRemoveCommons,
   sharedPaths,
 } from "../plan/commons.ts";
-import { planned } from "./planned.ts";
+import { planned } from "./session/planned.ts";
 import { table, type Result } from "../report/result.ts";
 import { change, type ChangeFlags } from "./change.ts";
-import { reading, writing, type ReadFlags, type WriteFlags } from "./session.ts";
+import { reading, writing, type ReadFlags, type WriteFlags } from "./session/session.ts";
 
 /** `firn commons list` */
 export function listCommons(flags: ReadFlags): Result {

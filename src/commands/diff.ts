@@ -9,7 +9,7 @@ import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
-import { reading, type ReadFlags } from "./session.ts";
+import { reading, type ReadFlags } from "./session/session.ts";
 
 /** Two fstabs that differ in nothing but the generation that they mount. */
 function sameTemplate(before: string, after: string): boolean {
@@ -20,8 +20,8 @@ function sameTemplate(before: string, after: string): boolean {
 const signs = { added: "+", removed: "-", changed: "~" } as const;
 
 /**
- * `firn diff [A] [B]`: how B differs from A. Without A, what the default changes of what is booted (of the previous one on a
- * volume that is not booted); without B, the default.
+ * `firn diff [A] [B]`: how B differs from A. Without A, what the default changes of what is booted (of the previous one
+ * on a volume that is not booted); without B, the default.
  */
 export function diff(flags: ReadFlags, [first, second]: readonly string[]): Result {
   return reading(flags, ({ volume, state }) => {

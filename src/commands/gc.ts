@@ -5,9 +5,9 @@ import { parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, isRefusal, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { deletion, describeGcStep, planGc } from "../plan/gc.ts";
-import { planned } from "./planned.ts";
+import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
-import { writing, type WriteFlags } from "./session.ts";
+import { writing, type WriteFlags } from "./session/session.ts";
 
 export interface GcFlags extends WriteFlags {
   keep?: string;

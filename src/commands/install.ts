@@ -5,7 +5,7 @@ import { runPlan } from "../apply/run-plan.ts";
 import { requireLoopDevice } from "../host/disk/map.ts";
 import { inspectDisk } from "../host/disk/inspect-disk.ts";
 import { exists } from "../host/kernel/files.ts";
-import { newGuids } from "../host/disk/format.ts";
+import { newGuids } from "../host/disk/make-filesystems.ts";
 import { filledUp, imageExists } from "../host/disk/image.ts";
 import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
@@ -13,14 +13,14 @@ import type { MachineFlags } from "../model/machine/keys.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
-import type { DiskTarget } from "../model/disk/layout.ts";
+import type { DiskTarget } from "../model/disk/partitions.ts";
 import { FirnError, orThrow, type Problem } from "../model/problem.ts";
 import { describeInstallStep, planInstall, type InstallPlan } from "../plan/install.ts";
 import type { Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
-import { absolute, machineConfig, withoutSecrets } from "./machine-config.ts";
-import { planned } from "./planned.ts";
-import { changing, type Changing } from "./session.ts";
+import { absolute, machineConfig, withoutSecrets } from "./session/machine-config.ts";
+import { planned } from "./session/planned.ts";
+import { changing, type Changing } from "./session/session.ts";
 
 export interface InstallFlags extends MachineFlags {
   config?: string;

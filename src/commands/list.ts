@@ -3,7 +3,7 @@ import { createdAt, type Generation, type VolumeState } from "../model/volume/st
 import { age } from "../report/format.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { table, type Result } from "../report/result.ts";
-import { reading, type ReadFlags } from "./session.ts";
+import { reading, type ReadFlags } from "./session/session.ts";
 
 /** What a generation is to the volume: its slots, and whether it is booted, pinned, on trial. */
 export function marks(state: VolumeState, { id, record, complete }: Generation): string[] {
@@ -18,7 +18,10 @@ export function marks(state: VolumeState, { id, record, complete }: Generation):
   return words;
 }
 
-/** The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are left out. */
+/**
+ * The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are
+ * left out.
+ */
 function slotNumbers(slots: readonly GenerationId[], id: GenerationId): string {
   const distinct = [...new Set(slots)];
   const numbers = slots.flatMap((slot, number) =>

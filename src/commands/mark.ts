@@ -5,9 +5,9 @@ import { FirnError, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import { describeMarkStep, planMark } from "../plan/mark.ts";
-import { planned } from "./planned.ts";
+import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
-import { writing, type WriteFlags } from "./session.ts";
+import { writing, type WriteFlags } from "./session/session.ts";
 
 function change(
   flags: WriteFlags,

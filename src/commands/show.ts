@@ -4,7 +4,7 @@ import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { generationData, marks } from "./list.ts";
-import { reading, type ReadFlags } from "./session.ts";
+import { reading, type ReadFlags } from "./session/session.ts";
 
 /** `firn show [GEN]`: what boots next, or any other, in full. */
 export function show(flags: ReadFlags, [word = "current"]: readonly string[]): Result {

@@ -9,9 +9,11 @@ import { createdAt, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { danglingSlots, generationData } from "./list.ts";
-import { reading, type ReadFlags, type ReadSession } from "./session.ts";
+import { reading, type ReadFlags, type ReadSession } from "./session/session.ts";
 
-/** What the default generation would change for what runs now; undefined when they are the same or nothing is booted. */
+/**
+ * What the default generation would change for what runs now; undefined when they are the same or nothing is booted.
+ */
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
   const next = state.slots[0];
   if (state.booted === undefined || next === undefined || state.booted === next) return undefined;

@@ -3,9 +3,9 @@ import type { GenerationId } from "../model/volume/ids.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { describeSwitchStep, planSwitch } from "../plan/switch.ts";
-import { planned } from "./planned.ts";
+import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
-import { writing, type WriteFlags } from "./session.ts";
+import { writing, type WriteFlags } from "./session/session.ts";
 
 function toSlot0(flags: WriteFlags, command: string, word: string | undefined): Result {
   return writing(flags, command, ({ store, state, carryOut }) => {

@@ -53,8 +53,8 @@ export const exitCodes = {
 export type ProblemCode = keyof typeof exitCodes;
 
 /**
- * How things stand after a problem. Set by the scope that knows it (`settled`), never by the line that failed: what a failure means for the
- * machine is decided by what was done before it and what was taken back after it.
+ * How things stand after a problem. Set by the scope that knows it (`settled`), never by the line that failed: what a
+ * failure means for the machine is decided by what was done before it and what was taken back after it.
  */
 export type Effect =
   | "nothing changed"
@@ -65,7 +65,10 @@ export type Effect =
   | "disk unfinished"
   | "image removed";
 
-/** What stopped (`message`), what to do next (`hint`), and how things stand (`effect`). The message promises nothing: that is the effect's. */
+/**
+ * What stopped (`message`), what to do next (`hint`), and how things stand (`effect`). The message promises nothing:
+ * that is the effect's.
+ */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;

@@ -28,8 +28,8 @@ const why: Readonly<Record<MustKeep, string>> = {
 };
 
 /**
- * What can go: drafts, link sets that are no longer in force, and of the generations those that retention allows, or `named`.
- * Refuses with E_GENERATION_KEPT for a named one that must be kept.
+ * What can go: drafts, link sets that are no longer in force, and of the generations those that retention allows, or
+ * `named`. Refuses with E_GENERATION_KEPT for a named one that must be kept.
  */
 export function planGc(
   state: DeleterState,

@@ -1,8 +1,11 @@
-import { planDisk, sizeLine, type DiskGuids, type DiskLayout, type DiskTarget } from "../model/disk/layout.ts";
+import { planDisk, sizeLine, type DiskGuids, type DiskLayout, type DiskTarget } from "../model/disk/partitions.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { isRefusal, type Refusal } from "../model/problem.ts";
 
-/** The steps of an installation, in their order. A disk that is found unfinished names the kind of the one that it had come to. */
+/**
+ * The steps of an installation, in their order. A disk that is found unfinished names the kind of the one that it had
+ * come to.
+ */
 export type InstallStep =
   | { kind: "create-image"; bytes: number; neededBytes: number }
   | { kind: "partition"; layout: DiskLayout }
@@ -39,7 +42,9 @@ export interface InstallWish {
   installedBytes: number;
 }
 
-/** Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader. */
+/**
+ * Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader.
+ */
 const BESIDE = 64 * 2 ** 20;
 
 /** The steps from an empty disk, or from no image at all, to a system that boots; or why there is no room for it. */
@@ -150,9 +155,9 @@ export function packageSets(config: MachineConfig, available: (name: string) => 
 }
 
 /**
- * Bytes that ROOT must have at least: what the packages install, twice (an upgrade holds the old and the new generation), the boot files
- * that mkinitfs makes, the least that mkfs.btrfs takes with DUP metadata (109 MiB, btrfs-progs 6.2's
- * btrfs_min_dev_size), and a tenth to work with.
+ * Bytes that ROOT must have at least: what the packages install, twice (an upgrade holds the old and the new
+ * generation), the boot files that mkinitfs makes, the least that mkfs.btrfs takes with DUP metadata (109 MiB,
+ * btrfs-progs 6.2's btrfs_min_dev_size), and a tenth to work with.
  */
 export function minimumRoot(installedBytes: number): number {
   const MiB = 2 ** 20;

@@ -1,4 +1,6 @@
-/** One thing that happens. A kind of plan has a closed union of these, with a line for a person and an executor each. */
+/**
+ * One thing that happens. A kind of plan has a closed union of these, with a line for a person and an executor each.
+ */
 export interface Step {
   readonly kind: string;
 }

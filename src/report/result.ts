@@ -1,6 +1,9 @@
 import type { Effect } from "../model/problem.ts";
 
-/** What a command answers: `data` for --json, `lines` for a person. Only one is asked for, so a costly one may be a getter. */
+/**
+ * What a command answers: `data` for --json, `lines` for a person. Only one is asked for, so a costly one may be a
+ * getter.
+ */
 export interface Result {
   data: unknown;
   lines: readonly string[];

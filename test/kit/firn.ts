@@ -69,7 +69,10 @@ export async function start(args: readonly string[], wrapper: readonly string[] 
   return { child, said: () => stderr, ended };
 }
 
-/** What a command line begins with to run in a mount namespace of its own, in which `script` (sh) has hidden or lent things. */
+/**
+ * What a command line begins with to run in a mount namespace of its own, in which `script` (sh) has hidden or lent
+ * things.
+ */
 export function behind(script: string): string[] {
   return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", `${script}\nexec "$@"`, "sh"];
 }

@@ -27,8 +27,8 @@ export async function baseImage(size = "2G", extra: readonly string[] = []): Pro
 }
 
 /**
- * An image made by the real `firn image`, kept in the cache by the content of the binary and the flags. It is shared and must not be
- * changed: copy it (`cp --sparse=always`) or lay an overlay over it.
+ * An image made by the real `firn image`, kept in the cache by the content of the binary and the flags. It is shared
+ * and must not be changed: copy it (`cp --sparse=always`) or lay an overlay over it.
  */
 export async function imageWith(size: string, flags: readonly string[]): Promise<string> {
   const hash = createHash("sha256")

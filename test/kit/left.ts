@@ -23,7 +23,9 @@ function processesAt(path: string): string[] {
     .filter((line) => line.includes(path));
 }
 
-/** What a run on a file below `path` left: loop devices (a mount would hold one), mounts in any namespace, processes. */
+/**
+ * What a run on a file below `path` left: loop devices (a mount would hold one), mounts in any namespace, processes.
+ */
 export function leftovers(path: string): string[] {
   const loops = readdirSync("/sys/block").filter((name) => name.startsWith("loop"));
   const held = loops.filter((name) => {

@@ -1,4 +1,7 @@
-/** Every verb of the command tree with words that make it do its work, on a stage of its own: what holds for all verbs is tried on each. */
+/**
+ * Every verb of the command tree with words that make it do its work, on a stage of its own: what holds for all verbs
+ * is tried on each.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -84,7 +87,10 @@ export class Matrix {
     for (const path of [this.run, this.cache]) mkdirSync(path);
   }
 
-  /** A volume on which each verb finds something to do: a history, a pinned slot 2, a commons in use and one that is not. */
+  /**
+   * A volume on which each verb finds something to do: a history, a pinned slot 2, a commons in use and one that is
+   * not.
+   */
   private async prepared(): Promise<string> {
     if (this.volume !== "") return this.volume;
     const image = join(this.folder, "volume.img");

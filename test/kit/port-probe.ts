@@ -1,4 +1,7 @@
-/** Not a test: what the native layer does with calls that fail, called by port.test.ts in firn's own engine. Prints JSON. */
+/**
+ * Not a test: what the native layer does with calls that fail, called by port.test.ts in firn's own engine. Prints
+ * JSON.
+ */
 import { isSysError } from "../../src/host/kernel/failure.ts";
 import { sys } from "../../src/host/kernel/sys.ts";
 

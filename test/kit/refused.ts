@@ -11,7 +11,9 @@ export interface Expected {
   hint?: RegExp;
 }
 
-/** Holds one run against what is expected: code, exit code, message, hint, and a plain answer to "what was changed?". */
+/**
+ * Holds one run against what is expected: code, exit code, message, hint, and a plain answer to "what was changed?".
+ */
 export function assertRefused(ran: Ran, { code, message, hint }: Expected): void {
   assert.equal(ran.status, exitCodes[code], `exit code of ${code}: ${ran.stderr}${ran.stdout}`);
   assert.equal(ran.stdout, "");

@@ -39,8 +39,8 @@ const missing = {
 export type Requirement = keyof typeof missing;
 
 /**
- * Why a test that needs these cannot run here, for its `skip`; false when it can. With FIRN_REQUIRE_ALL=1, which CI sets, what is missing
- * fails the file that asks.
+ * Why a test that needs these cannot run here, for its `skip`; false when it can. With FIRN_REQUIRE_ALL=1, which CI
+ * sets, what is missing fails the file that asks.
  */
 export function requires(...names: readonly Requirement[]): string | false {
   const reasons = names.flatMap((name) => missing[name]() ?? []);

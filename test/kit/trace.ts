@@ -29,8 +29,8 @@ export function callsIn(file: string): Call[] {
 }
 
 /**
- * Runs firn under strace; `inject` as in strace's manual. The calls of firn's worker, which does all the work in namespaces of its own,
- * are those of the second process.
+ * Runs firn under strace; `inject` as in strace's manual. The calls of firn's worker, which does all the work in
+ * namespaces of its own, are those of the second process.
  */
 export async function traced(args: readonly string[], calls: string, inject?: string): Promise<Traced> {
   const folder = mkdtempSync(join(tmpdir(), "firn-trace-"));

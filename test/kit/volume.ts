@@ -60,7 +60,10 @@ export interface Whole {
   drafts: string[];
 }
 
-/** Asserts that `current` names a link set, every slot of it a generation whose `@` is a read-only subvolume with a kernel. */
+/**
+ * Asserts that `current` names a link set, every slot of it a generation whose `@` is a read-only subvolume with a
+ * kernel.
+ */
 export function assertWhole(image: string): Whole {
   return mounted(image, (top) => {
     const links = join(top, readlinkSync(`${top}/current`));
@@ -84,7 +87,10 @@ export function assertWhole(image: string): Whole {
   });
 }
 
-/** Everything on the volume but times: paths, modes, owners, sizes and link targets, of the top level or below a folder of it. */
+/**
+ * Everything on the volume but times: paths, modes, owners, sizes and link targets, of the top level or below a folder
+ * of it.
+ */
 export function treeOf(image: string, folder = "."): string {
   return mounted(image, (top) =>
     execFileSync("find", [folder, "-printf", "%P %y %m %U:%G %s %l\n"], {

@@ -1,6 +1,7 @@
 /**
- * `npm run test:release`: the two commands of the README on a Debian 12 that has nothing, not even npm. A quarter of an hour and
- * a gigabyte; FIRN_RELEASE_DEMO=1 runs the whole demonstration too. Needs root, debootstrap and this machine's own package sources.
+ * `npm run test:release`: the two commands of the README on a Debian 12 that has nothing, not even npm. A quarter of an
+ * hour and a gigabyte; FIRN_RELEASE_DEMO=1 runs the whole demonstration too. Needs root, debootstrap and this machine's
+ * own package sources.
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -24,7 +25,10 @@ function debianSources(): string[] {
   return targets.split("\n").filter((line) => /^\S+\/debian(-security)?\/ bookworm/.test(line));
 }
 
-/** How this machine reaches npm's registry, as npm itself says it: an address, and a certificate where it needs one of its own. */
+/**
+ * How this machine reaches npm's registry, as npm itself says it: an address, and a certificate where it needs one of
+ * its own.
+ */
 function npmAccess(folder: string): Record<string, string> {
   const npm = (key: string): string => execFileSync("npm", ["config", "get", key], { encoding: "utf8" }).trim();
   const settings = join(homedir(), ".npmrc");
@@ -66,7 +70,10 @@ describe("a fresh Debian 12", { skip: missing() ?? false }, () => {
     if (folder !== "") execFileSync("rm", ["-rf", "--one-file-system", folder]);
   });
 
-  /** Runs a command in the new system, in mount and process namespaces of its own, with an environment that names nothing else. */
+  /**
+   * Runs a command in the new system, in mount and process namespaces of its own, with an environment that names
+   * nothing else.
+   */
   function inside(command: string): { status: number | null; text: string } {
     const mounts = [
       `mount -t proc proc "${folder}/proc"`,

@@ -105,7 +105,8 @@ describe("an image boots into a system that works on a read-only root", { skip }
   });
 
   test("firn status and firn list start no program and need none", async () => {
-    // Forks since the boot, counted by the shell itself. Daemons fork too, now and then: the least of some runs is firn's own.
+    // Forks since the boot, counted by the shell itself. Daemons fork too, now and then: the least of some runs is
+    // firn's own.
     const count = "count() { while read -r key n _; do [ $key = processes ] && forks=$n; done </proc/stat; }";
     for (const verb of ["status", "list"]) {
       const run = `PATH=/nowhere /usr/sbin/firn ${verb} >/tmp/out || exit 1`;

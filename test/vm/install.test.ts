@@ -75,7 +75,10 @@ describe("an Alpine live system installs itself", { skip }, () => {
     return asking;
   }
 
-  /** Runs an installation that must be refused, with nothing written to the disk. Without an answer there is no terminal. */
+  /**
+   * Runs an installation that must be refused, with nothing written to the disk. Without an answer there is no
+   * terminal.
+   */
   async function refused(target: string, code: string, exit: number, answer?: string): Promise<string> {
     const name = /nvme0n1|vda/.exec(target)?.[0] ?? "";
     const before_ = await written(name);

@@ -78,8 +78,8 @@ export async function loginRoot(machine: Machine): Promise<void> {
 }
 
 /**
- * What OpenRC calls a failure in a boot under Debian's kernel, and nothing but this: the kernel is built without UEVENT_HELPER, which
- * Alpine's has, so mdev finds no `/proc/sys/kernel/hotplug`.
+ * What OpenRC calls a failure in a boot under Debian's kernel, and nothing but this: the kernel is built without
+ * UEVENT_HELPER, which Alpine's has, so mdev finds no `/proc/sys/kernel/hotplug`.
  */
 export const debianKernelFailure =
   /^ \* Starting busybox mdev .*\/proc\/sys\/kernel\/hotplug: nonexistent directory \[ !! \]$/;
@@ -127,7 +127,9 @@ export class Held implements AsyncDisposable {
   }
 }
 
-/** A computer with its disks and its NVRAM, for tests that switch it on more than once. It holds the machine that runs. */
+/**
+ * A computer with its disks and its NVRAM, for tests that switch it on more than once. It holds the machine that runs.
+ */
 export class Computer implements AsyncDisposable {
   readonly #options: MachineOptions;
   #machine: Machine | undefined;
@@ -143,8 +145,8 @@ export class Computer implements AsyncDisposable {
   }
 
   /**
-   * Lets the system reboot, and starts the machine anew once it has reset itself. QEMU 7.2 sometimes loops for ever in the firmware
-   * after a reset within one process (TCG, in the list of translations of a page).
+   * Lets the system reboot, and starts the machine anew once it has reset itself. QEMU 7.2 sometimes loops for ever in
+   * the firmware after a reset within one process (TCG, in the list of translations of a page).
    */
   async reboot(machine: Machine): Promise<Machine> {
     machine.start("reboot");
@@ -181,8 +183,8 @@ export async function mirror(): Promise<string> {
 }
 
 /**
- * The next generation takes its packages from the mirror disk, by default from where the running one came from. The image was made on
- * this host, whose folders its /etc/apk/repositories names.
+ * The next generation takes its packages from the mirror disk, by default from where the running one came from. The
+ * image was made on this host, whose folders its /etc/apk/repositories names.
  */
 export async function useMirror(machine: Machine): Promise<void> {
   await mountMirror(machine);

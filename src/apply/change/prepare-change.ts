@@ -8,7 +8,9 @@ import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
 import type { Change } from "../../plan/change.ts";
 
-/** What is known of a change before a draft is opened. Sources and simulation are there for a change of packages only. */
+/**
+ * What is known of a change before a draft is opened. Sources and simulation are there for a change of packages only.
+ */
 export interface PreparedChange {
   sources: PackageSources | undefined;
   simulation: Simulation | undefined;
@@ -35,8 +37,8 @@ function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root
 }
 
 /**
- * Lets the package manager plan a change in the base itself, which stays read-only: sizes, missing packages and bad mirrors are known
- * before a draft is opened. Throws as its `simulate` does.
+ * Lets the package manager plan a change in the base itself, which stays read-only: sizes, missing packages and bad
+ * mirrors are known before a draft is opened. Throws as its `simulate` does.
  */
 export function prepareChange(
   top: string,

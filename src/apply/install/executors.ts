@@ -2,14 +2,14 @@ import { checkBootFiles } from "../../host/boot/read-boot-files.ts";
 import { addBootEntry } from "../../host/boot/firmware.ts";
 import { bootLoader } from "../../host/boot/loader.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/format.ts";
+import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/make-filesystems.ts";
 import { createImage, removeImage } from "../../host/disk/image.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
 import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
 import { given } from "../../model/given.ts";
-import { partitionNamed } from "../../model/disk/layout.ts";
+import { partitionNamed } from "../../model/disk/partitions.ts";
 import { orThrow } from "../../model/problem.ts";
 import { renderFstab } from "../../model/volume/fstab.ts";
 import { rotate } from "../../model/volume/slots.ts";
@@ -17,7 +17,7 @@ import type { InstallStep } from "../../plan/install.ts";
 import type { Executors } from "../run-plan.ts";
 import { VolumeStore } from "../store/volume-store.ts";
 import type { Installation } from "./installation.ts";
-import { makeReadonlyReady, setIdentity } from "./machine.ts";
+import { makeReadonlyReady, setIdentity } from "./ready-root.ts";
 import { installBase, installKernel, installPackages } from "./packages.ts";
 
 function format({ target, layout }: Installation, swapUuid: (uuid: string) => void): void {

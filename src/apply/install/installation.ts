@@ -8,7 +8,7 @@ import { MENU_TIMEOUT, bootModules } from "../../model/boot/menu.ts";
 import { commonsName } from "../../model/volume/commons.ts";
 import type { PackageSources } from "../../model/packages/wish.ts";
 import type { MachineConfig } from "../../model/machine/machine.ts";
-import { partitionNamed, type DiskLayout } from "../../model/disk/layout.ts";
+import { partitionNamed, type DiskLayout } from "../../model/disk/partitions.ts";
 import { renderTemplate } from "../../model/volume/fstab.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { InstallStep } from "../../plan/install.ts";
@@ -22,7 +22,10 @@ export interface InstallTarget {
   kind: "disk" | "image";
 }
 
-/** What the steps of an installation work on. Its end lets go of what is held; the draft stays when it fails, and says where. */
+/**
+ * What the steps of an installation work on. Its end lets go of what is held; the draft stays when it fails, and says
+ * where.
+ */
 export class Installation implements Disposable {
   esp: MappedPartition | undefined;
   rootPartition: MappedPartition | undefined;

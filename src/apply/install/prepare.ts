@@ -67,17 +67,17 @@ function everyPackage({ base, packages, kernel }: PackageSets): string[] {
 }
 
 /**
- * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be thrown away instead.
- * Throws E_MIRROR_STALE, E_SIGNATURE.
+ * Looks at every package that lies in a folder, before a disk's old content is given up for them. An image can be
+ * thrown away instead. Throws E_MIRROR_STALE, E_SIGNATURE.
  */
 export function checkPackages({ supply, sets }: Prepared): void {
   supply.checkLocal(everyPackage(sets));
 }
 
 /**
- * Reads and verifies the repositories, and lets the package manager plan the whole installation, so that what can be refused is
- * refused while nothing is changed yet. A dry run leaves the host's caches as they are. Throws E_PROGRAM_MISSING, E_ARCH, E_MIRROR,
- * E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP, E_BOOT_LOADER.
+ * Reads and verifies the repositories, and lets the package manager plan the whole installation, so that what can be
+ * refused is refused while nothing is changed yet. A dry run leaves the host's caches as they are. Throws
+ * E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP, E_BOOT_LOADER.
  */
 export function prepareInstall(config: MachineConfig, dryRun: boolean): Prepared {
   const { system, identity } = config;

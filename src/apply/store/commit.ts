@@ -13,10 +13,10 @@ function newLinkSet(top: string): LinkSetId {
 }
 
 /**
- * The one place that makes something boot: a new link set, flushed together with all that it names, then one rename, flushed. The boot
- * loader does not replay btrfs's log tree, so only a full flush counts, and the first must be on disk before the rename. `before` runs
- * ahead of the first flush, `switched` right after the rename. What fails before the rename leaves the old link set in force; when
- * the last flush fails, E_NOT_DURABLE says that either may boot.
+ * The one place that makes something boot: a new link set, flushed together with all that it names, then one rename,
+ * flushed. The boot loader does not replay btrfs's log tree, so only a full flush counts, and the first must be on disk
+ * before the rename. `before` runs ahead of the first flush, `switched` right after the rename. What fails before the
+ * rename leaves the old link set in force; when the last flush fails, E_NOT_DURABLE says that either may boot.
  */
 export function commitSlots(
   store: VolumeStore,

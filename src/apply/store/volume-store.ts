@@ -96,8 +96,8 @@ export class VolumeStore {
   }
 
   /**
-   * Makes a draft final: read-only, with its record, under its own name. The data must have been flushed before: setting the
-   * flag then costs one commit instead of two. It is on disk after the next flush.
+   * Makes a draft final: read-only, with its record, under its own name. The data must have been flushed before:
+   * setting the flag then costs one commit instead of two. It is on disk after the next flush.
    */
   seal(draft: Draft, record: GenerationRecord): void {
     setReadonly(draft.root, true);
@@ -145,7 +145,10 @@ export class VolumeStore {
     removeDirectory(folder);
   }
 
-  /** Replaces a file at a name that is read while it is written: on disk under another name first. Durable after the next flush. */
+  /**
+   * Replaces a file at a name that is read while it is written: on disk under another name first. Durable after the
+   * next flush.
+   */
   private replaceDurably(file: string, text: string, mode?: number): void {
     const beside = `${file}.new`;
     writeText(beside, text, mode);
@@ -153,7 +156,10 @@ export class VolumeStore {
     rename(beside, file);
   }
 
-  /** Replaces a generation's record: a cut leaves the old one or the new one, never an empty file. On disk when it returns. */
+  /**
+   * Replaces a generation's record: a cut leaves the old one or the new one, never an empty file. On disk when it
+   * returns.
+   */
   writeRecord(id: GenerationId, record: GenerationRecord): void {
     this.replaceDurably(`${this.top}/${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
     this.flush();
@@ -183,8 +189,8 @@ export class VolumeStore {
   }
 
   /**
-   * Makes a commons and fills it from the folder that it will cover; `called` is that folder's name in messages. Under a draft's name
-   * until it is whole: a killed run must not leave half of one to be taken for data from before.
+   * Makes a commons and fills it from the folder that it will cover; `called` is that folder's name in messages. Under
+   * a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
    */
   makeCommons(name: string, from: string, called: string): void {
     const folder = `${this.top}/${layout.common(name)}`;

@@ -80,7 +80,10 @@ function writeMenu(menu: string): string {
   return path;
 }
 
-/** A loader takes its menu and drivers from beside itself, so each of its two places holds all of it. Makes the folders for them. */
+/**
+ * A loader takes its menu and drivers from beside itself, so each of its two places holds all of it. Makes the folders
+ * for them.
+ */
 function companions(device: string, files: LoaderFiles, menu: string, folder: string): Copy[] {
   const copies: Copy[] = [
     ...files.companions.map(({ from, to }): Copy => [from, `${folder}/${to}`]),
@@ -91,9 +94,10 @@ function companions(device: string, files: LoaderFiles, menu: string, folder: st
 }
 
 /**
- * Writes a boot loader, what it loads and its menu into `\EFI\firn\` of the FAT on `device`, through mtools: the partition is
- * never mounted. Reads back what it wrote. Nothing starts it yet. Files of that name are replaced. To be called in a mount namespace of its own.
- * Gives the loader's path as the firmware spells it. Throws E_PROGRAM_FAILED, E_BOOT_LOADER.
+ * Writes a boot loader, what it loads and its menu into `\EFI\firn\` of the FAT on `device`, through mtools: the
+ * partition is never mounted. Reads back what it wrote. Nothing starts it yet. Files of that name are replaced. To be
+ * called in a mount namespace of its own. Gives the loader's path as the firmware spells it. Throws E_PROGRAM_FAILED,
+ * E_BOOT_LOADER.
  */
 export function writeBootLoader(device: string, files: LoaderFiles, menu: string): string {
   const loader = `${FIRN}/${files.loaderName}`;
@@ -102,8 +106,8 @@ export function writeBootLoader(device: string, files: LoaderFiles, menu: string
 }
 
 /**
- * Makes the disk bootable by itself: `\EFI\BOOT\`, with the program that firmware starts as the very last name to appear, after
- * all of it was flushed and compared. To be called when everything else of an installation is done: what
+ * Makes the disk bootable by itself: `\EFI\BOOT\`, with the program that firmware starts as the very last name to
+ * appear, after all of it was flushed and compared. To be called when everything else of an installation is done: what
  * stops before this does not boot at all.
  */
 export function enableRemovablePath(device: string, files: LoaderFiles, menu: string): void {

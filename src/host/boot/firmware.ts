@@ -7,7 +7,10 @@ import { isSysError } from "../kernel/failure.ts";
 
 const EFIVARS = "/sys/firmware/efi/efivars";
 
-/** What became of the firmware's boot entry. Without one the disk still boots by `\EFI\BOOT\`, after the firmware's older entries. */
+/**
+ * What became of the firmware's boot entry. Without one the disk still boots by `\EFI\BOOT\`, after the firmware's
+ * older entries.
+ */
 export type BootEntryResult = { status: "added"; number: string } | { status: "skipped"; reason: string };
 
 const skipped = (reason: string): BootEntryResult => ({ status: "skipped", reason });
@@ -29,9 +32,9 @@ function readEntries(): BootEntries | string {
 }
 
 /**
- * Adds an entry to the firmware's boot menu, first in its order, removes older ones with the same label and partition, and reads
- * back what the firmware kept. `loaderPath` as `\EFI\firn\refind_x64.efi`. Never fails an installation: what cannot be done
- * is said in the result. Throws only E_INTERRUPTED.
+ * Adds an entry to the firmware's boot menu, first in its order, removes older ones with the same label and partition,
+ * and reads back what the firmware kept. `loaderPath` as `\EFI\firn\refind_x64.efi`. Never fails an installation: what
+ * cannot be done is said in the result. Throws only E_INTERRUPTED.
  */
 export function addBootEntry(wish: {
   disk: string;

@@ -31,7 +31,10 @@ export function kernelFlavors(root: string): string[] {
   return names(insideRoot(root, "/boot")).flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
 }
 
-/** Bytes of the initramfs images in a root: what a change of its kernel or of mkinitfs writes anew, which apk does not count. */
+/**
+ * Bytes of the initramfs images in a root: what a change of its kernel or of mkinitfs writes anew, which apk does not
+ * count.
+ */
 export function initramfsBytes(root: string): number {
   const images = names(insideRoot(root, "/boot")).filter((name) => name.startsWith("initramfs-"));
   return images.reduce((sum, name) => sum + (lstat(insideRoot(root, `/boot/${name}`))?.size ?? 0), 0);
@@ -152,17 +155,17 @@ function sameFiles(root: string, base: string, flavor: string): boolean {
 }
 
 /**
- * Looks at the files that a boot menu entry names, without reading all of them: regular, not empty, the kernel a whole PE file. Gives
- * `uname -r`. Throws E_BOOT_FILES.
+ * Looks at the files that a boot menu entry names, without reading all of them: regular, not empty, the kernel a whole
+ * PE file. Gives `uname -r`. Throws E_BOOT_FILES.
  */
 export function requireBootFiles(root: string, flavor: string): string {
   return checked({ top: root, root, flavor }, { flavor, draft: false, unchanged: false });
 }
 
 /**
- * Checks one kernel of a draft as the boot loader and the kernel will read it: PE magic, its modules, an initramfs for the
- * same release, no holes, no LZO. Files that are those of `base`, extent by extent, were checked when firn sealed that.
- * Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
+ * Checks one kernel of a draft as the boot loader and the kernel will read it: PE magic, its modules, an initramfs for
+ * the same release, no holes, no LZO. Files that are those of `base`, extent by extent, were checked when firn sealed
+ * that. Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
  */
 export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
   const unchanged = base !== undefined && sameFiles(root, base, flavor);
@@ -170,8 +173,8 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
 }
 
 /**
- * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have been flushed, and
- * is again when it returns. Gives the paths of what it wrote, as inside the root.
+ * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have
+ * been flushed, and is again when it returns. Gives the paths of what it wrote, as inside the root.
  */
 export function makeBootFilesReadable(top: string, root: string, flavors: readonly string[]): string[] {
   const written = flavors

@@ -10,16 +10,19 @@ const spellings = {
   aarch64: { efi: "aa64", drivers: ["drivers_aa64", "drivers_aarch64"] },
 } as const;
 
-/** Where the loader lies below a folder: Alpine's package, Debian's and upstream's zip, and an unpacked package of either. */
+/**
+ * Where the loader lies below a folder: Alpine's package, Debian's and upstream's zip, and an unpacked package of
+ * either.
+ */
 const below = ["", "/refind", "/usr/share/refind", "/usr/share/refind/refind"];
 
 /** Where host packages put rEFInd. */
 export const hostRefindFolders: readonly string[] = ["/usr/share/refind"];
 
 /**
- * Finds rEFInd with its btrfs driver, in `dir` (--refind) alone when given, else in each of `packageDirs`: a folder of rEFInd's, or the
- * root of an unpacked package. A version number says nothing about the driver (some builds of Alpine's left it out), so the files are looked
- * at. Refuses with E_BOOT_LOADER, before anything is written.
+ * Finds rEFInd with its btrfs driver, in `dir` (--refind) alone when given, else in each of `packageDirs`: a folder of
+ * rEFInd's, or the root of an unpacked package. A version number says nothing about the driver (some builds of Alpine's
+ * left it out), so the files are looked at. Refuses with E_BOOT_LOADER, before anything is written.
  */
 export function findRefind(wish: { dir?: string; packageDirs: readonly string[]; arch: Arch }): LoaderFiles | Refusal {
   const { dir, arch } = wish;

@@ -5,8 +5,9 @@ import { Fd, exists, isDirectory, removeFile } from "../kernel/files.ts";
 import { filesystemSpace } from "../kernel/stat.ts";
 
 /**
- * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes` is what will be
- * written into it. Refuses with E_IMAGE_EXISTS, E_FILE (no such folder, or not writable), E_IMAGE_SPACE.
+ * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes`
+ * is what will be written into it. Refuses with E_IMAGE_EXISTS, E_FILE (no such folder, or not writable),
+ * E_IMAGE_SPACE.
  */
 export function createImage(path: string, bytes: number, neededBytes: number): Refusal | undefined {
   const folder = folderOf(path);

@@ -76,7 +76,10 @@ function inspectWhole(name: string, folder: string): DiskState {
   };
 }
 
-/** What the disk holds. One that is in use is refused anyway: that it cannot be read as well (EPERM in a container) is no news. */
+/**
+ * What the disk holds. One that is in use is refused anyway: that it cannot be read as well (EPERM in a container) is
+ * no news.
+ */
 function heldBy(path: string, name: string, bytes: number, inUse: boolean): Pick<Disk, "partitions" | "content"> {
   try {
     using fd = Fd.reading(path);

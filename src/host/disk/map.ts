@@ -1,4 +1,5 @@
-import type { DiskLayout } from "../../model/disk/layout.ts";
+/** Partitions and images as block devices. Open to the other doors: a volume is on one of them. */
+import type { DiskLayout } from "../../model/disk/partitions.ts";
 import { findGpt, GPT_HEAD_BYTES, parseGpt } from "../../model/disk/gpt.ts";
 import { FirnError } from "../../model/problem.ts";
 import { parseMbr } from "../../model/disk/signature.ts";
@@ -30,8 +31,8 @@ function statOf(target: string): FileStat {
 }
 
 /**
- * The partitions in the table of a disk or image file, GPT or MBR (primary only); empty where there is none. Starts no program
- * and needs no kernel that scans partitions. An image's sector size is found out by looking. Throws SysError.
+ * The partitions in the table of a disk or image file, GPT or MBR (primary only); empty where there is none. Starts no
+ * program and needs no kernel that scans partitions. An image's sector size is found out by looking. Throws SysError.
  */
 export function findPartitions(target: string): TablePartition[] {
   const head = readBytes(target, 0, GPT_HEAD_BYTES);
@@ -45,7 +46,9 @@ export function findPartitions(target: string): TablePartition[] {
   return parseMbr(head, sectorBytes ?? 512).map((entry) => ({ ...entry, name: "", guid: "" }));
 }
 
-/** A partition as a block device, for as long as its scope: loop devices detach themselves when the last user is gone. */
+/**
+ * A partition as a block device, for as long as its scope: loop devices detach themselves when the last user is gone.
+ */
 export class MappedPartition implements Disposable {
   private released = false;
   constructor(
@@ -177,8 +180,8 @@ function newLoop(
 }
 
 /**
- * A part of a disk or image file as a block device: the kernel's partition where it shows one there, else a loop device.
- * Throws E_LOOP when none can be had, E_DISK_MISSING, SysError (ENOENT, EACCES, EROFS).
+ * A part of a disk or image file as a block device: the kernel's partition where it shows one there, else a loop
+ * device. Throws E_LOOP when none can be had, E_DISK_MISSING, SysError (ENOENT, EACCES, EROFS).
  */
 export function mapPartition(
   target: string,

@@ -16,7 +16,10 @@ export function sectorSize(device: string): number {
   return sys.sectorSize(fd.number);
 }
 
-/** Opens a disk for writing as its only user: EBUSY while anything of it is mounted or otherwise held, in whatever namespace. */
+/**
+ * Opens a disk for writing as its only user: EBUSY while anything of it is mounted or otherwise held, in whatever
+ * namespace.
+ */
 export function claim(device: string): Fd {
   return Fd.open(device, O.RDWR | O.EXCL);
 }
@@ -33,8 +36,8 @@ export function isClaimed(device: string): boolean {
 }
 
 /**
- * A loop device that shows `bytes` of a file or disk from `startByte` on, opened. It detaches itself when the last descriptor is closed,
- * however the process ends.
+ * A loop device that shows `bytes` of a file or disk from `startByte` on, opened. It detaches itself when the last
+ * descriptor is closed, however the process ends.
  */
 export function attachLoop(
   backing: Fd,

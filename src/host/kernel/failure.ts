@@ -60,7 +60,10 @@ export function problemOf(thrown: unknown): Problem {
   return { code: "E_INTERNAL", message: words, hint: "This is a defect of firn." };
 }
 
-/** Runs `work`; what it throws leaves with `effect`, unless an inner scope has set one. `effect` is asked for at that moment. */
+/**
+ * Runs `work`; what it throws leaves with `effect`, unless an inner scope has set one. `effect` is asked for at that
+ * moment.
+ */
 export function withEffect<T>(effect: Effect | (() => Effect), work: () => T): T {
   try {
     return work();
@@ -69,7 +72,10 @@ export function withEffect<T>(effect: Effect | (() => Effect), work: () => T): T
   }
 }
 
-/** Cleans up after a failure, whose cause is about to be thrown: what fails here must not hide it. What is left, the next run finds. */
+/**
+ * Cleans up after a failure, whose cause is about to be thrown: what fails here must not hide it. What is left, the
+ * next run finds.
+ */
 export function cleanUp(work: () => void): void {
   try {
     work();

@@ -103,7 +103,10 @@ export function writeText(path: string, text: string, mode = 0o644): void {
   sys.write(fd.number, text);
 }
 
-/** Replaces a file so that a crash leaves the old or the new text, once the filesystem is flushed before and after by the caller. */
+/**
+ * Replaces a file so that a crash leaves the old or the new text, once the filesystem is flushed before and after by
+ * the caller.
+ */
 export function replaceText(path: string, text: string, mode = 0o644): void {
   const beside = `${path}.new`;
   writeText(beside, text, mode);
@@ -160,7 +163,10 @@ export function makeDirectories(path: string, mode = 0o755): void {
   }
 }
 
-/** rm -rf, without following symlinks. Throws E_FILE at a directory of another filesystem or subvolume: that is not its to empty. */
+/**
+ * rm -rf, without following symlinks. Throws E_FILE at a directory of another filesystem or subvolume: that is not its
+ * to empty.
+ */
 export function removeTree(path: string): void {
   const stat = sys.stat(path, false);
   if (stat !== null) removeWithin(path, stat, stat.dev);

@@ -42,7 +42,10 @@ export function lockVolume(volume: string, command: string, wait: boolean, say: 
   };
 }
 
-/** Who wrote its name into a lock. It does so right after it took it, and a killed one's name may still stand there until then. */
+/**
+ * Who wrote its name into a lock. It does so right after it took it, and a killed one's name may still stand there
+ * until then.
+ */
 function holderOf(path: string): string {
   for (let waited = 0; waited < POLL; waited += ATTACH_POLL) {
     const text = readTextIfAny(path)?.trim() ?? "";
@@ -60,8 +63,8 @@ export function imageIdentity(path: string): string | undefined {
 }
 
 /**
- * Held while a disk or image is attached and mounted, by readers too, for the milliseconds that this takes: two loop devices over one
- * image would be two caches of one filesystem, and whoever comes second must find the first one's.
+ * Held while a disk or image is attached and mounted, by readers too, for the milliseconds that this takes: two loop
+ * devices over one image would be two caches of one filesystem, and whoever comes second must find the first one's.
  */
 export function lockAttaching(target: string): Disposable | undefined {
   const stat = sys.stat(target, true);

@@ -52,8 +52,8 @@ export function pause(milliseconds: number): void {
 }
 
 /**
- * Runs a program to its end and gives what it printed, whatever its exit code. A signal that firn catches is passed on to
- * it, and then thrown. Throws E_PROGRAM_MISSING when there is no such program, E_INTERRUPTED on a signal.
+ * Runs a program to its end and gives what it printed, whatever its exit code. A signal that firn catches is passed on
+ * to it, and then thrown. Throws E_PROGRAM_MISSING when there is no such program, E_INTERRUPTED on a signal.
  */
 export function tryRun(argv: readonly string[], options: RunOptions = {}): Finished {
   checkInterrupt();
@@ -98,7 +98,10 @@ export function run(argv: readonly string[], options: RunOptions = {}): Finished
   return finished;
 }
 
-/** Runs `first | second` and gives what the second printed. Throws when the second fails; the first's own words are dropped. */
+/**
+ * Runs `first | second` and gives what the second printed. Throws when the second fails; the first's own words are
+ * dropped.
+ */
 export function runPiped(first: readonly string[], second: readonly string[], options: RunOptions = {}): Finished {
   const [read, write] = sys.pipe();
   const nothing = sys.open("/dev/null", O.RDWR, 0);
@@ -150,8 +153,8 @@ const DRAIN = 2000;
 const PATIENCE = 10_000;
 
 /**
- * Reads what a child prints until it has ended, and reaps it. The end of the pipes is not waited for: a daemon that a script left
- * running holds them for as long as it lives.
+ * Reads what a child prints until it has ended, and reaps it. The end of the pipes is not waited for: a daemon that a
+ * script left running holds them for as long as it lives.
  */
 function collect(
   fds: number[],

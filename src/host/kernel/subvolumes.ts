@@ -34,7 +34,10 @@ export function changedInodes(subvolume: Fd, transaction: number): number[] {
   return sys.changedInodes(subvolume.number, transaction);
 }
 
-/** A path of an inode inside its subvolume, without a leading slash; undefined for one without a name: deleted while open. */
+/**
+ * A path of an inode inside its subvolume, without a leading slash; undefined for one without a name: deleted while
+ * open.
+ */
 export function inodePath(subvolume: Fd, inode: number): string | undefined {
   try {
     return sys.inodePath(subvolume.number, inode);

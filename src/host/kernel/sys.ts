@@ -119,7 +119,9 @@ interface Native {
   flushBuffers(fd: number): void;
 }
 
-/** The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes. */
+/**
+ * The system calls, one function each; a failed call throws a SysError. Paths are strings, times seconds, sizes bytes.
+ */
 export const sys: Native = (globalThis as unknown as { __firn: Native }).__firn;
 
 sys.setErrorMaker?.((code, call, path, reason) => new SysError(code, call, path, reason));

@@ -21,7 +21,8 @@ function write(stream: Fd, text: string): void {
     stream.write(text);
   } catch (error) {
     if (!isSysError(error, "EPIPE")) throw error;
-    // Nobody reads the talk any more; the work goes on. An answer that nobody reads ends the program, its work being done.
+    // Nobody reads the talk any more; the work goes on. An answer that nobody reads ends the program, its work being
+    // done.
     if (stream === stdout) exit(BROKEN_PIPE);
   }
 }

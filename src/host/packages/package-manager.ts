@@ -20,7 +20,9 @@ export interface Supply extends Disposable {
   fill(root: string, packages: readonly string[], onProgress: OnProgress): readonly string[];
 }
 
-/** A `root` is looked at from outside; in a `chroot`, which has the sources' binds, the root's own package manager runs. */
+/**
+ * A `root` is looked at from outside; in a `chroot`, which has the sources' binds, the root's own package manager runs.
+ */
 export interface PackageManager {
   /** Its name of this machine's architecture. Throws E_ARCH. */
   readonly architecture: () => string;
@@ -41,7 +43,10 @@ export interface PackageManager {
   ) => readonly string[];
 
   readonly installed: (root: string) => InstalledPackage[];
-  /** Absolute paths of files in some packages that the second root lacks or has with another content, as the databases say. */
+  /**
+   * Absolute paths of files in some packages that the second root lacks or has with another content, as the databases
+   * say.
+   */
   readonly changedFiles: (before: string, after: string, names: ReadonlySet<string>) => Set<string>;
   /** The distribution's release; undefined where the root does not say. */
   readonly release: (root: string) => string | undefined;

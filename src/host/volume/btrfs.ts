@@ -1,3 +1,4 @@
+/** Subvolumes by path. Open to the other doors: boot files are flushed to the volume. */
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, isDirectory, names } from "../kernel/files.ts";
 import { lstat } from "../kernel/stat.ts";

@@ -8,7 +8,10 @@ function sameKind(a: FileStat, b: FileStat): boolean {
   return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.rdev === b.rdev;
 }
 
-/** Whether two paths hold the same thing: type, owner, mode and content (a directory's content is compared by its caller). */
+/**
+ * Whether two paths hold the same thing: type, owner, mode and content (a directory's content is compared by its
+ * caller).
+ */
 function sameNode(a: string, b: string, x: FileStat, y: FileStat): boolean {
   if (!sameKind(x, y)) return false;
   const type = typeOf(x);

@@ -52,8 +52,9 @@ function readGeneration(top: string, id: GenerationId): Generation {
 }
 
 /**
- * What of the filesystem at `top` is mounted anywhere, by path from its top level: `/snapshots/X/@`. btrfs lets a mounted subvolume be
- * deleted and blanks it at once, so every mount namespace counts: those of containers, and of other runs of firn.
+ * What of the filesystem at `top` is mounted anywhere, by path from its top level: `/snapshots/X/@`. btrfs lets a
+ * mounted subvolume be deleted and blanks it at once, so every mount namespace counts: those of containers, and of
+ * other runs of firn.
  */
 export function mountedSubvolumes(top: string): string[] {
   const own = readText("/proc/self/mountinfo");
@@ -104,7 +105,10 @@ function installationStep(
   return steps.find((step) => step !== undefined);
 }
 
-/** As the super block has it: the kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted. */
+/**
+ * As the super block has it: the kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is
+ * mounted.
+ */
 function diskUuid(device: string): string | undefined {
   return readSuperblock(readBytes(device, SUPERBLOCK.offset, SUPERBLOCK.length))?.fsid;
 }

@@ -26,7 +26,9 @@ interface Source extends Partial<Disposable> {
   installed?: boolean;
 }
 
-/** Refuses to change anything from inside a draft: the lock of the firn outside is not seen there, nor are its mounts. */
+/**
+ * Refuses to change anything from inside a draft: the lock of the firn outside is not seen there, nor are its mounts.
+ */
 function refuseInDraft(): void {
   const root = parseMountinfo(readText("/proc/self/mountinfo")).findLast(({ path }) => path === "/");
   if (!/\.draft\/@/.test(root?.root ?? "")) return;

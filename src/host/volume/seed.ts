@@ -19,9 +19,10 @@ function statOf(folder: string, name: string, called: string): FileStat {
 }
 
 /**
- * Fills a new commons from the folder that it will cover, with owners, modes and times: a fresh subvolume is 0755 and root's, which
- * breaks /var/tmp (1777), /root (0700) and /var/log/chrony. Sockets are left out: their programs make them. `called` is the folder's
- * name in messages. Throws E_COMMONS for a name that is not UTF-8, a device or a named pipe.
+ * Fills a new commons from the folder that it will cover, with owners, modes and times: a fresh subvolume is 0755 and
+ * root's, which breaks /var/tmp (1777), /root (0700) and /var/log/chrony. Sockets are left out: their programs make
+ * them. `called` is the folder's name in messages. Throws E_COMMONS for a name that is not UTF-8, a device or a named
+ * pipe.
  */
 export function seedCommons(from: string, to: string, called: string = from): void {
   if (lstat(from) === undefined) return;

@@ -29,8 +29,9 @@ function unused(fd: Fd, total: number): number {
 }
 
 /**
- * The space of the filesystem at `path`, bytes. Where it is mounted for reading, the kernel counts no block group as writable and leaves
- * what is free in them out of statfs (fs/btrfs/super.c, btrfs_account_ro_block_groups_free_space): then the block groups are asked.
+ * The space of the filesystem at `path`, bytes. Where it is mounted for reading, the kernel counts no block group as
+ * writable and leaves what is free in them out of statfs (fs/btrfs/super.c, btrfs_account_ro_block_groups_free_space):
+ * then the block groups are asked.
  */
 export function spaceOf(path: string, fd: Fd, access: "read" | "write"): VolumeState["space"] {
   const { total, free: counted } = filesystemSpace(path);
@@ -39,8 +40,8 @@ export function spaceOf(path: string, fd: Fd, access: "read" | "write"): VolumeS
 }
 
 /**
- * Waits until deleted subvolumes have given back their space, which the kernel does in the background, or `enough` bytes are free.
- * Gives the bytes that are free.
+ * Waits until deleted subvolumes have given back their space, which the kernel does in the background, or `enough`
+ * bytes are free. Gives the bytes that are free.
  */
 export function awaitFreed(path: string, enough: number): number {
   using fd = Fd.directory(path);

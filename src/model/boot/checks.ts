@@ -1,4 +1,7 @@
-/** What must hold of the files that a boot menu names, each check by itself. host/boot/read-boot-files.ts gathers what they judge. */
+/**
+ * What must hold of the files that a boot menu names, each check by itself. host/boot/read-boot-files.ts gathers what
+ * they judge.
+ */
 import { refuse, type Refusal } from "../problem.ts";
 import { unreadable, type Extent, type InitramfsContent } from "./kernel-image.ts";
 

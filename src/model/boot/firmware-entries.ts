@@ -16,8 +16,8 @@ export interface BootEntries {
 }
 
 /**
- * Parses `efibootmgr -v`, both spellings: up to 17 `HD(1,GPT,…)/File(\EFI\…)` and the load options right behind, from 18 on
- * `HD(1,GPT,…)/\EFI\…`.
+ * Parses `efibootmgr -v`, both spellings: up to 17 `HD(1,GPT,…)/File(\EFI\…)` and the load options right behind, from
+ * 18 on `HD(1,GPT,…)/\EFI\…`.
  */
 export function parseBootEntries(text: string): BootEntries {
   const lines = text.split("\n");

@@ -4,7 +4,8 @@ const SETUP = 0x200;
 
 /**
  * The release of an x86 kernel that UEFI can start: `MZ` at the start (the EFI stub), `HdrS` at 0x202. For other
- * PE kernels (arm64), and where the pointer is 0, the release stands in no header: "" then. Undefined when it is no PE file.
+ * PE kernels (arm64), and where the pointer is 0, the release stands in no header: "" then. Undefined when it is no PE
+ * file.
  */
 export function kernelRelease(head: Uint8Array): string | undefined {
   const text = (from: number, length: number): string => String.fromCharCode(...head.subarray(from, from + length));
@@ -42,7 +43,10 @@ export function initramfsContent(listing: string, release: string, builtin: stri
   };
 }
 
-/** A file extent: offset, type (0 inline, 1 regular, 2 preallocated), compression (2 is LZO), disk address (0 is a hole), length. */
+/**
+ * A file extent: offset, type (0 inline, 1 regular, 2 preallocated), compression (2 is LZO), disk address (0 is a
+ * hole), length.
+ */
 export type Extent = readonly [offset: number, type: number, compression: number, disk: number, length: number];
 
 /** Why rEFInd's btrfs driver could not read a file of these extents, or undefined when it can. */

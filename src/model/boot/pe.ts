@@ -3,7 +3,10 @@ import { standsAt, u16, u32 } from "../text/bytes.ts";
 /** Machines of PE headers (Microsoft's PE format): what firmware of that architecture can start. */
 export const peMachines = { x86_64: 0x8664, aarch64: 0xaa64 } as const;
 
-/** The machine that an EFI program or kernel is for, from its first bytes (4 KiB are plenty); undefined for what is no PE file. */
+/**
+ * The machine that an EFI program or kernel is for, from its first bytes (4 KiB are plenty); undefined for what is no
+ * PE file.
+ */
 export function peMachine(bytes: Uint8Array): number | undefined {
   if (!standsAt(bytes, 0, "MZ")) return undefined;
   const at = u32(bytes, 0x3c);

@@ -1,3 +1,4 @@
+/** A wish filled up with the defaults. Open to the other doors: machine/ completes its own documents. */
 import { isRefusal } from "../problem.ts";
 import { camel, type Complete, type Fields, type Key, type Node, type Table, type Wish } from "./declare.ts";
 

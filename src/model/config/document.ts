@@ -1,3 +1,4 @@
+/** How a configuration file is declared and read. Open to the other doors: machine.toml is one. */
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { nearest } from "../text/nearest.ts";

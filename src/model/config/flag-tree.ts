@@ -1,3 +1,4 @@
+/** Flags as the tree that a file would give. Open to the other doors: machine/ reads its flags so. */
 import type { Document, Fields, Flag, Node } from "./declare.ts";
 import { plainWords } from "./words.ts";
 

@@ -1,3 +1,4 @@
+/** What is wrong in a configuration file. Open to the other doors: machine.toml is one. */
 import { refuse, type Refusal } from "../problem.ts";
 
 /** One thing that is wrong in a configuration file or among the flags. */

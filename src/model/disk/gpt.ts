@@ -24,7 +24,10 @@ export interface GptFault {
   fault: "none" | "header checksum" | "entries checksum" | "cut short";
 }
 
-/** Bytes from a disk's start that hold the header and 128 entries at either sector size: two sectors of 4096, and 16 KiB. */
+/**
+ * Bytes from a disk's start that hold the header and 128 entries at either sector size: two sectors of 4096, and 16
+ * KiB.
+ */
 export const GPT_HEAD_BYTES = 2 * 4096 + 128 * 128;
 
 /** EFI system, Linux filesystem and Linux swap (UEFI 2.10, table 5-7; the Discoverable Partitions Specification). */

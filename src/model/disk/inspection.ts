@@ -144,8 +144,8 @@ function refuseUses(disk: Disk): Refusal | undefined {
 }
 
 /**
- * Why the disk that was shown and confirmed must not be written to now, minutes later: it is in use by now, another one, or
- * holds something else. Undefined when nothing stands against it.
+ * Why the disk that was shown and confirmed must not be written to now, minutes later: it is in use by now, another
+ * one, or holds something else. Undefined when nothing stands against it.
  */
 export function refuseChanged(shownThen: Disk, now: DiskState): Refusal | undefined {
   const refusal = refuseDisk(now);

@@ -46,8 +46,8 @@ function isRaidMember(head: Uint8Array, tail: Uint8Array, bytes: number): boolea
 }
 
 /**
- * What the first SIGNATURE_HEAD_BYTES and the last SIGNATURE_TAIL_BYTES of something of `bytes` bytes show; undefined when
- * they show nothing that is known. Containers come first: a RAID member may hold a file system's magic as well.
+ * What the first SIGNATURE_HEAD_BYTES and the last SIGNATURE_TAIL_BYTES of something of `bytes` bytes show; undefined
+ * when they show nothing that is known. Containers come first: a RAID member may hold a file system's magic as well.
  */
 export function identifySignature(head: Uint8Array, tail: Uint8Array, bytes: number): Signature | undefined {
   if (isRaidMember(head, tail, bytes)) return { kind: "RAID member", label: "" };
@@ -76,7 +76,9 @@ export interface MbrPartition {
   bytes: number;
 }
 
-/** The four primary entries of an MBR with partitions of its own; empty for none, and for the protective one of a GPT. */
+/**
+ * The four primary entries of an MBR with partitions of its own; empty for none, and for the protective one of a GPT.
+ */
 export function parseMbr(head: Uint8Array, sectorBytes: number): MbrPartition[] {
   if (head[510] !== 0x55 || head[511] !== 0xaa) return [];
   const entries = [0, 1, 2, 3].map((index) => {

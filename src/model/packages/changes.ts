@@ -1,3 +1,4 @@
+/** What changes among packages. Open to the other doors: a generation's record lists it. */
 import type { InstalledPackage } from "./database.ts";
 import { compareVersions } from "./version.ts";
 

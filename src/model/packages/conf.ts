@@ -1,3 +1,4 @@
+/** apk's configuration files. Open to the other doors: machine.toml names repositories. */
 import { RELEASE_FOLDER } from "./release.ts";
 
 /** One line of /etc/apk/repositories. */
@@ -33,8 +34,9 @@ export function activeRepositories(text: string): string[] {
 }
 
 /**
- * Rewrites the release in each mirror's URL, in those that are commented out too: whoever enables one later does not want the
- * old release. Edge and URLs without a release stay. `switched` and `kept` are the active URLs, before the change.
+ * Rewrites the release in each mirror's URL, in those that are commented out too: whoever enables one later does not
+ * want the old release. Edge and URLs without a release stay. `switched` and `kept` are the active URLs, before the
+ * change.
  */
 export function switchRelease(text: string, release: string): { text: string; switched: string[]; kept: string[] } {
   const switched: string[] = [];
@@ -57,8 +59,8 @@ export function mirrorRepositories(mirror: string, release: string): string[] {
 }
 
 /**
- * A repository as apk understands it from anywhere: `[@tag] URL`, or an absolute folder. `file://` becomes a folder, a relative
- * folder is taken from `cwd` (absolute). Undefined for an empty text.
+ * A repository as apk understands it from anywhere: `[@tag] URL`, or an absolute folder. `file://` becomes a folder, a
+ * relative folder is taken from `cwd` (absolute). Undefined for an empty text.
  */
 export function normaliseRepository(text: string, cwd: string): string | undefined {
   const words = text.trim().split(/\s+/);

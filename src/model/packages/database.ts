@@ -12,7 +12,10 @@ export interface InstalledPackage {
   origin: string;
   /** The commit of aports it was built from; empty where apk does not know it. */
   commit: string;
-  /** What apk says is broken: `f` files, `s` a script, `x` extended attributes. Every later run of apk exits with an error. */
+  /**
+   * What apk says is broken: `f` files, `s` a script, `x` extended attributes. Every later run of apk exits with an
+   * error.
+   */
   broken: string;
 }
 
@@ -37,7 +40,8 @@ function eachRecord(text: string, visit: (header: string, filesStart: number, en
   for (let start = 0; start < text.length;) {
     let end = text.indexOf("\n\n", start);
     if (end < 0) end = text.length;
-    // The search for the first folder could run through many records of packages without files: bounded by slicing first.
+    // The search for the first folder could run through many records of packages without files: bounded by slicing
+    // first.
     const record = text.slice(start, end);
     const folder = record.startsWith("F:") ? 0 : record.indexOf("\nF:");
     const headerEnd = folder < 0 ? record.length : folder;

@@ -39,8 +39,8 @@ export function serviceOf(
 }
 
 /**
- * What the next generation's changes ask of the running system. `changedFiles`: absolute paths that it changes or removes;
- * `services`: the service by the pid that its supervisor wrote down.
+ * What the next generation's changes ask of the running system. `changedFiles`: absolute paths that it changes or
+ * removes; `services`: the service by the pid that its supervisor wrote down.
  */
 export function impactOf(
   changedPackages: readonly string[],

@@ -82,7 +82,9 @@ export function recordsNamed(text: string, names: ReadonlySet<string>): IndexRec
   return found;
 }
 
-/** The name in a dependency or provision: `musl` of `musl>=1.2`, `so:libz.so.1` of `so:libz.so.1=1.3`; without a tag. */
+/**
+ * The name in a dependency or provision: `musl` of `musl>=1.2`, `so:libz.so.1` of `so:libz.so.1=1.3`; without a tag.
+ */
 export function dependencyName(dependency: string): string {
   const end = dependency.search(/[<>=~@]/);
   return end < 0 ? dependency : dependency.slice(0, end);
@@ -100,7 +102,10 @@ export function checksumHex(checksum: string): string | undefined {
   return hex(decodeBase64(checksum.slice(2)) ?? []);
 }
 
-/** The name of a package in apk's cache folder (apk-tools, src/apk_package.h: PKG_FILE_FMT and the first 4 bytes of the checksum). */
+/**
+ * The name of a package in apk's cache folder (apk-tools, src/apk_package.h: PKG_FILE_FMT and the first 4 bytes of the
+ * checksum).
+ */
 export function cacheFile(record: { name: string; version: string; checksum: string }): string {
   return `${record.name}-${record.version}.${(checksumHex(record.checksum) ?? "").slice(0, 8)}.apk`;
 }

@@ -44,8 +44,8 @@ export function parseStep(line: string): ProgressLine | undefined {
 }
 
 /**
- * The changes that apk's stdout tells of, sorted by name. A self-upgrade counts its steps from 1 twice; a package that is touched
- * twice is told once, from its first version to its last.
+ * The changes that apk's stdout tells of, sorted by name. A self-upgrade counts its steps from 1 twice; a package that
+ * is touched twice is told once, from its first version to its last.
  */
 export function parseChanges(stdout: string): PackageChange[] {
   const changes = new Map<string, PackageChange>();

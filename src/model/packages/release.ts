@@ -1,3 +1,4 @@
+/** The names of Alpine's releases. Open to the other doors: machine.toml names one. */
 import type { Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 import { nearest } from "../text/nearest.ts";

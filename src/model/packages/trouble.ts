@@ -122,7 +122,9 @@ function missingProblem(missing: readonly MissingPackage[]): Problem {
   );
 }
 
-/** What lies under "unable to select packages" when nothing is missing: conflicts, or versions that exclude each other. */
+/**
+ * What lies under "unable to select packages" when nothing is missing: conflicts, or versions that exclude each other.
+ */
 function conflictProblem(stderr: string): Problem {
   const at = stderr.indexOf("unable to select packages:");
   const clashes = stderr
@@ -149,8 +151,9 @@ function databaseProblem(reason: string): Problem {
 }
 
 /**
- * What went wrong in a run of apk, whatever its exit code says: apk exits with 0 when a repository is missing or its signature is
- * not trusted, and when a trigger failed. A script's own output does not count unless apk reports the script. Undefined when all went well.
+ * What went wrong in a run of apk, whatever its exit code says: apk exits with 0 when a repository is missing or its
+ * signature is not trusted, and when a trigger failed. A script's own output does not count unless apk reports the
+ * script. Undefined when all went well.
  */
 export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTrouble | undefined {
   const lines = output.stderr.split("\n");

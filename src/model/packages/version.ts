@@ -1,6 +1,6 @@
 /**
- * apk's order of versions. A version is `digits{.digits}{letter}{_suffix{digits}}{-rdigits}`; the kinds below are in the
- * order in which apk ranks what may come next: the version that goes on with the lower kind is the greater one.
+ * apk's order of versions. A version is `digits{.digits}{letter}{_suffix{digits}}{-rdigits}`; the kinds below are in
+ * the order in which apk ranks what may come next: the version that goes on with the lower kind is the greater one.
  */
 const Kind = {
   invalid: -1,
@@ -61,7 +61,8 @@ function tokensOf(text: string): Token[] {
     } else {
       const zeros = kind === Kind.component ? (/^0+/.exec(rest)?.[0] ?? "") : "";
       if (zeros !== "") {
-        // After a dot, leading zeros are a token of their own, and a number always follows, 0 where there are no more digits.
+        // After a dot, leading zeros are a token of their own, and a number always follows, 0 where there are no more
+        // digits.
         tokens.push({ kind, value: -zeros.length });
         at += zeros.length;
         kind = Kind.digits;

@@ -37,7 +37,10 @@ export interface Simulation {
   readonly changes: readonly PackageChange[];
   /** Bytes by which the root grows, as the packages tell; negative when it shrinks. */
   readonly installedBytesDelta: number;
-  /** Bytes of everything that is written anew: what a snapshot of the root grows by, since the old files stay in the original. */
+  /**
+   * Bytes of everything that is written anew: what a snapshot of the root grows by, since the old files stay in the
+   * original.
+   */
   readonly writtenBytes: number;
   /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
   readonly downloadBytes: number;

@@ -1,3 +1,4 @@
+/** What the generations share. Open to the other doors: machine.toml names commons. */
 import { isRefusal, type Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 
@@ -5,18 +6,20 @@ import { bad, quoted } from "../text/complaint.ts";
 export type CommonsPath = string & { readonly __brand: "CommonsPath" };
 
 /**
- * What every installation shares: the four of the Alpine wiki's page, then what a read-only Alpine writes beside them (daemons'
- * state, spools, root's home, served data).
+ * What every installation shares: the four of the Alpine wiki's page, then what a read-only Alpine writes beside them
+ * (daemons' state, spools, root's home, served data).
  */
 const DEFAULTS = ["/var/tmp", "/var/cache", "/var/log", "/home", "/var/lib", "/var/spool", "/root", "/srv"];
 
 /**
- * Defaults below which a commons of its own may lie. /var/lib only: Docker and Flatpak want their store as a subvolume that
- * can be snapshotted, limited and deleted by itself, while the rest of /var/lib stays shared.
+ * Defaults below which a commons of its own may lie. /var/lib only: Docker and Flatpak want their store as a subvolume
+ * that can be snapshotted, limited and deleted by itself, while the rest of /var/lib stays shared.
  */
 const PARENTS = ["/var/lib"];
 
-/** The root's own: sealed with each generation, or filled by the kernel. Neither they nor anything below can be shared. */
+/**
+ * The root's own: sealed with each generation, or filled by the kernel. Neither they nor anything below can be shared.
+ */
 const SEALED = [
   "/bin",
   "/boot",
@@ -107,8 +110,8 @@ export function mountOrder(paths: readonly CommonsPath[]): CommonsPath[] {
  * The commons of an installation: the defaults and `wanted`, in mount order. A default that is named again is no error.
  * `existing` stands in for the defaults when commons are added to a system that has some.
  *
- * Nesting: a path below another commons is shared already and is refused, unless that commons is /var/lib (see PARENTS); a
- * path above another would hide it and is refused.
+ * Nesting: a path below another commons is shared already and is refused, unless that commons is /var/lib (see
+ * PARENTS); a path above another would hide it and is refused.
  */
 export function validateCommons(
   wanted: readonly string[],

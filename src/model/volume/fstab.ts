@@ -49,8 +49,9 @@ export function renderFstab(template: string, id: string): string {
 }
 
 /**
- * The template behind a generation's fstab: for volumes whose template was lost or never made, and for what an edit made of it. Only the
- * subvolumes of the generation that is mounted at / are meant; other generations, and paths that look alike, stay.
+ * The template behind a generation's fstab: for volumes whose template was lost or never made, and for what an edit
+ * made of it. Only the subvolumes of the generation that is mounted at / are meant; other generations, and paths that
+ * look alike, stay.
  */
 export function templateFromFstab(fstab: string): string {
   const own = rootGeneration(fstab);

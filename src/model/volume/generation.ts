@@ -58,8 +58,8 @@ const believable: Record<keyof (GenerationRecord & InstallProgress), (value: unk
 };
 
 /**
- * Reads generation.json, which is optional: a file that is damaged or of another program gives an empty record, a field of another type is
- * left out. Fields that this firn does not know stay, for the firn that wrote them.
+ * Reads generation.json, which is optional: a file that is damaged or of another program gives an empty record, a field
+ * of another type is left out. Fields that this firn does not know stay, for the firn that wrote them.
  */
 export function parseRecord(text: string | undefined): GenerationRecord & Partial<InstallProgress> {
   if (text === undefined) return {};

@@ -29,7 +29,10 @@ export function isMinted(name: string): boolean {
   return MINTED.test(name);
 }
 
-/** The id of the draft with this directory name, or undefined when it is no draft of firn's: `notes.draft` is somebody's notes. */
+/**
+ * The id of the draft with this directory name, or undefined when it is no draft of firn's: `notes.draft` is somebody's
+ * notes.
+ */
 export function draftId(name: string): GenerationId | undefined {
   if (!name.endsWith(DRAFT)) return undefined;
   const id = name.slice(0, -DRAFT.length);
@@ -61,8 +64,8 @@ export function timeOfId(id: string): number | undefined {
 }
 
 /**
- * The time to mint the next id with: now, or a second after the newest of `existing` when the clock is behind it (a machine
- * without a clock of its own starts in 1970), because ids sort by time. Milliseconds since the epoch.
+ * The time to mint the next id with: now, or a second after the newest of `existing` when the clock is behind it (a
+ * machine without a clock of its own starts in 1970), because ids sort by time. Milliseconds since the epoch.
  */
 export function laterThanAll(now: number, existing: readonly string[]): number {
   return existing.reduce((latest, id) => Math.max(latest, (timeOfId(id) ?? -Infinity) + 1000), now);

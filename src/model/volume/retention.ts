@@ -1,3 +1,4 @@
+/** What gc keeps. Open to the other doors: firn.toml sets it. */
 import { isMinted, type GenerationId } from "./ids.ts";
 import { createdAt, lastKnownGood, type DeleterState } from "./state.ts";
 
@@ -48,7 +49,8 @@ export function retain(state: DeleterState, wish: Retention, now: number): Verdi
       if (reason !== undefined) return { id: generation.id, keep: reason };
       if (!generation.complete || short) return { id: generation.id, keep: undefined };
       if (room-- > 0) return { id: generation.id, keep: "count" };
-      // One from the future, made while the clock was wrong or with others in one second, is as young as can be: of age 0.
+      // One from the future, made while the clock was wrong or with others in one second, is as young as can be: of age
+      // 0.
       const age = Math.max(0, now - createdAt(generation));
       return { id: generation.id, keep: age < wish.keepAge ? "age" : undefined };
     })

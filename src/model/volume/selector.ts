@@ -4,8 +4,8 @@ import { refuse, type Refusal } from "../problem.ts";
 import { previous, type VolumeState } from "./state.ts";
 
 /**
- * The generation that a user means by an id, a unique prefix of one, a slot's number, `booted`, `current` (what boots next) or
- * `previous` (the default before it). A number is a slot when there is such a slot, otherwise a prefix.
+ * The generation that a user means by an id, a unique prefix of one, a slot's number, `booted`, `current` (what boots
+ * next) or `previous` (the default before it). A number is a slot when there is such a slot, otherwise a prefix.
  */
 export function select(state: VolumeState, word: string): GenerationId | Refusal {
   const ids = state.generations.filter(({ complete }) => complete).map(({ id }) => id);

@@ -40,8 +40,8 @@ export interface DeleterState extends VolumeState {
 }
 
 /**
- * Milliseconds since the epoch: from the id, else from the record, else 0. The id comes first because ids are minted later than
- * all before them, whatever the clock says; the record of a machine whose clock was wrong is wrong.
+ * Milliseconds since the epoch: from the id, else from the record, else 0. The id comes first because ids are minted
+ * later than all before them, whatever the clock says; the record of a machine whose clock was wrong is wrong.
  */
 export function createdAt({ id, record }: Generation): number {
   return timeOfId(id) ?? (Date.parse(record.created ?? "") || 0);

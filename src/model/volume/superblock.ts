@@ -1,12 +1,13 @@
+/** btrfs's super block. Open to the other doors: a disk is known by it. */
 import { standsAt, textAt, u16, u32, u64, uuidAt } from "../text/bytes.ts";
 import { refuse, type Refusal } from "../problem.ts";
 
 /**
- * What ROOT may be, stated here and nowhere else. Two readers must agree on it: the kernel, and rEFInd's btrfs driver, which
- * has its own, older reader of the format. Tried with rEFInd 0.13.2 (see the decisions): it boots from node sizes of 4 to 64
- * KiB, any checksum, zlib and zstd, mixed groups, no-holes, with and without the free space and block group trees, which
- * are only for writers. It fails on RAID1C3/C4 before 0.14.1, and has no code for zoned disks, the raid stripe tree, the
- * remap tree or the second extent tree.
+ * What ROOT may be, stated here and nowhere else. Two readers must agree on it: the kernel, and rEFInd's btrfs driver,
+ * which has its own, older reader of the format. Tried with rEFInd 0.13.2 (see the decisions): it boots from node sizes
+ * of 4 to 64 KiB, any checksum, zlib and zstd, mixed groups, no-holes, with and without the free space and block group
+ * trees, which are only for writers. It fails on RAID1C3/C4 before 0.14.1, and has no code for zoned disks, the raid
+ * stripe tree, the remap tree or the second extent tree.
  */
 
 /** Bits of `incompat_flags` (linux/btrfs.h): a reader that does not know one must not read. */
@@ -74,7 +75,10 @@ export function readSuperblock(bytes: Uint8Array): Superblock | undefined {
   };
 }
 
-/** Refuses a filesystem that the boot loader could not read: E_BOOT_LOADER, naming the features; E_NOT_A_VOLUME for no btrfs. */
+/**
+ * Refuses a filesystem that the boot loader could not read: E_BOOT_LOADER, naming the features; E_NOT_A_VOLUME for no
+ * btrfs.
+ */
 export function checkSuperblock(bytes: Uint8Array): Refusal | undefined {
   const found = readSuperblock(bytes);
   if (found === undefined) return refuse("E_NOT_A_VOLUME", "There is no btrfs filesystem.");
@@ -93,10 +97,10 @@ export function checkSuperblock(bytes: Uint8Array): Refusal | undefined {
 }
 
 /**
- * argv of mkfs.btrfs for ROOT. Everything on which its versions (5.16 to 6.x) or machines disagree is said: 4 KiB sectors
- * (5.16 took the page size), metadata twice (once on an SSD before 5.15), crc32c, nodes of 16 KiB. Features that every
- * version knows are said by name; a newer one's own defaults are caught by checkSuperblock afterwards. Block group and free
- * space trees are left to the version: the boot loader does not look at them.
+ * argv of mkfs.btrfs for ROOT. Everything on which its versions (5.16 to 6.x) or machines disagree is said: 4 KiB
+ * sectors (5.16 took the page size), metadata twice (once on an SSD before 5.15), crc32c, nodes of 16 KiB. Features
+ * that every version knows are said by name; a newer one's own defaults are caught by checkSuperblock afterwards. Block
+ * group and free space trees are left to the version: the boot loader does not look at them.
  */
 export function mkfsBtrfsArguments(device: string, label: string): string[] {
   const geometry = ["--csum", "crc32c", "--nodesize", "16384", "--sectorsize", "4096"];

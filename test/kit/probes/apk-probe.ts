@@ -1,4 +1,7 @@
-/** Runs the functions of src/host/packages/apk in firn's engine: `probe '[["call", {…}], …]'` prints the results as JSON, or `{"problem": …}`. */
+/**
+ * Runs the functions of src/host/packages/apk in firn's engine: `probe '[["call", {…}], …]'` prints the results as
+ * JSON, or `{"problem": …}`.
+ */
 import {
   apk,
   extractPackage,
@@ -13,7 +16,7 @@ import {
   type ApkTool,
 } from "../../../src/host/packages/apk/apk.ts";
 import { fetchedApk, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
-import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/keys.ts";
+import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/trusted-keys.ts";
 import { packageManager, type SupplyWish } from "../../../src/host/packages/package-manager.ts";
 import { enterRoot } from "../../../src/host/kernel/chroot.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";

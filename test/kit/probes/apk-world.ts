@@ -1,4 +1,7 @@
-/** What the tests of src/host/packages/apk stand on: the real packages in a folder and behind HTTP, and the probe that runs firn's code. */
+/**
+ * What the tests of src/host/packages/apk stand on: the real packages in a folder and behind HTTP, and the probe that
+ * runs firn's code.
+ */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import {

@@ -1,16 +1,22 @@
 /**
- * Not a test: the code of src/host for disks, called by block.test.ts in firn's own engine. `probe VERB JSON` prints JSON, as
- * main.ts prints an error: with its code.
+ * Not a test: the code of src/host for disks, called by block.test.ts in firn's own engine. `probe VERB JSON` prints
+ * JSON, as main.ts prints an error: with its code.
  */
 import { bootModules } from "../../../src/model/boot/menu.ts";
-import { partitionNamed, planDisk, type DiskWish } from "../../../src/model/disk/layout.ts";
+import { partitionNamed, planDisk, type DiskWish } from "../../../src/model/disk/partitions.ts";
 import { describeDisk, holdsData, refuseDisk } from "../../../src/model/disk/inspection.ts";
 import { FirnError, isRefusal, orThrow } from "../../../src/model/problem.ts";
 import { findPartitions, mapPartition, waitForPartitions } from "../../../src/host/disk/map.ts";
 import { inspectDisk } from "../../../src/host/disk/inspect-disk.ts";
 import { addBootEntry } from "../../../src/host/boot/firmware.ts";
 import { bootLoader } from "../../../src/host/boot/loader.ts";
-import { formatEsp, formatRoot, formatSwap, newGuids, writePartitionTable } from "../../../src/host/disk/format.ts";
+import {
+  formatEsp,
+  formatRoot,
+  formatSwap,
+  newGuids,
+  writePartitionTable,
+} from "../../../src/host/disk/make-filesystems.ts";
 import { createImage } from "../../../src/host/disk/image.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";

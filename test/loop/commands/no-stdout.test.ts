@@ -32,7 +32,9 @@ function standing({ kind, file }: Stage): Standing {
   });
 }
 
-/** The GPT and what lies before the first partition, where a write to a descriptor that took stdout's number would land. */
+/**
+ * The GPT and what lies before the first partition, where a write to a descriptor that took stdout's number would land.
+ */
 function headOf({ kind, file }: Stage): string {
   if (kind !== "volume") return "";
   const head = Buffer.alloc(2 ** 20);

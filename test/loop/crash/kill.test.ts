@@ -45,7 +45,8 @@ describe("firn that dies in the middle of a system call", { skip }, () => {
         const before = assertWhole(copy);
         const fault = `${name}:signal=SIGKILL:when=${number}`;
         const ran = await traced(commandLine(copy, verb, ...args(++killed)), calls, fault);
-        // A loop device that another test took first makes a run longer, so the last call of one may not come in the next.
+        // A loop device that another test took first makes a run longer, so the last call of one may not come in the
+        // next.
         if (ran.status === 0) continue;
         await assertReleased(copy);
         // The old or the new generation boots, whole, and the old one is at hand.

@@ -30,7 +30,10 @@ describe("an upgrade that is interrupted boots the old or the new generation", {
     flags = ["-X", join(alpineMirror, "v3.19.4"), "--keys-dir", (await fixtures()).keysDir];
   });
 
-  /** Upgrades, and sends a signal at the first sign of `moment`: to firn alone, or as a terminal does to all in its group. */
+  /**
+   * Upgrades, and sends a signal at the first sign of `moment`: to firn alone, or as a terminal does to all in its
+   * group.
+   */
   async function interrupted(
     image: string,
     moment: RegExp | number,

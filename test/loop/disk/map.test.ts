@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildFirn } from "../../../scripts/build.ts";
 import type { Disk, DiskState } from "../../../src/model/disk/inspection.ts";
-import type { DiskLayout, Partition } from "../../../src/model/disk/layout.ts";
+import type { DiskLayout, Partition } from "../../../src/model/disk/partitions.ts";
 import type { Problem } from "../../../src/model/problem.ts";
 import { behind } from "../../kit/firn.ts";
 import { refindFolder, requires } from "../../kit/requires.ts";

@@ -1,4 +1,7 @@
-/** The port to the package manager: a new root is filled, then changed from within; a dry run writes nothing, in the caches neither. */
+/**
+ * The port to the package manager: a new root is filled, then changed from within; a dry run writes nothing, in the
+ * caches neither.
+ */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

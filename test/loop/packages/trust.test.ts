@@ -1,4 +1,7 @@
-/** What firn takes for signed is what somebody signed: forged archives, indexes of other releases, symlinks and keys of the host. */
+/**
+ * What firn takes for signed is what somebody signed: forged archives, indexes of other releases, symlinks and keys of
+ * the host.
+ */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
@@ -74,7 +77,9 @@ function firstMember(bytes: Buffer): number {
   throw new Error("one member only");
 }
 
-/** Adds entries to the unsigned signature member of an index or package; what was signed stays as it is, bit for bit. */
+/**
+ * Adds entries to the unsigned signature member of an index or package; what was signed stays as it is, bit for bit.
+ */
 function smuggle(path: string, ...entries: Entry[]): void {
   const bytes = readFileSync(path);
   const end = firstMember(bytes);

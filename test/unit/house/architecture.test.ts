@@ -1,29 +1,24 @@
-/** The arrows and habits of the house: docs/ names them, the lint rules hold most of them, this file holds them all. */
+/**
+ * The arrows and habits of the house: scripts/house/rules.ts is the table, the lint rules hold the arrows, this file
+ * holds all.
+ */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize, relative } from "node:path";
+import { basename, dirname, join, normalize, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { houseOf, writtenOverrides } from "../../../scripts/house.ts";
+import {
+  CROWD,
+  LONGEST,
+  WIDEST,
+  isOpen,
+  lintOverrides,
+  refuseImport,
+  sharedNames,
+} from "../../../scripts/house/rules.ts";
 
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-
-/** Which folders of src/ each folder may import values from; itself is always allowed. */
-const arrows: Record<string, readonly string[]> = {
-  model: [],
-  plan: ["model"],
-  host: ["model"],
-  report: ["model", "host"],
-  apply: ["model", "plan", "host"],
-  commands: ["model", "plan", "apply", "report", "host"],
-  // main.ts and app.ts, the roots of the program.
-  "": ["model", "plan", "apply", "report", "host", "commands"],
-};
-
-/** Types of another folder that a folder may name without calling it: apply is handed its Report. */
-const typeArrows: Record<string, readonly string[]> = { apply: ["report"] };
-
-/** Lines. A file that passes them wants to be two. */
-const LONGEST = 400;
 
 function read(file: string): string {
   return readFileSync(join(root, file), "utf8");
@@ -48,12 +43,12 @@ function importsOf(text: string): Import[] {
   return [...from, ...bare];
 }
 
+const house = houseOf(root);
+
 /** What is wrong with the imports of `file` (a path from the repository's root), a line each. */
 function wrongImports(file: string, text: string): string[] {
-  const folderOf = (path: string): string => (dirname(path) === "src" ? "" : path.split("/")[1]!);
-  const folder = folderOf(file);
-  const allowed = arrows[folder];
-  if (allowed === undefined) return [`${file}: the house has no folder src/${folder}`];
+  const nowhere = refuseImport(file, file, false, house.open);
+  if (nowhere !== undefined) return [`${file}: ${nowhere}`];
   return importsOf(text).flatMap(({ name, typeOnly }) => {
     if (!name.startsWith(".")) {
       return bundled.has(name) ? [] : [`${file}: imports ${name}; src/ runs in QuickJS and bundles pure packages only`];
@@ -63,12 +58,8 @@ function wrongImports(file: string, text: string): string[] {
       return /^system\/.*[^s]$/.test(target) ? [] : [`${file}: imports ${name} from outside src/`];
     }
     if (!name.endsWith(".ts")) return [`${file}: imports ${name} without .ts`];
-    const to = folderOf(target);
-    if (target === "src/host/kernel/sys.ts" && folder !== "host")
-      return [`${file}: imports sys.ts, which belongs to src/host`];
-    if (to === folder || allowed.includes(to)) return [];
-    if (typeOnly && typeArrows[folder]?.includes(to)) return [];
-    return [`${file}: src/${folder || "*.ts"} must not import src/${to || "*.ts"} (${name})`];
+    const refused = refuseImport(file, target, typeOnly, house.open);
+    return refused === undefined ? [] : [`${file}: ${name}: ${refused}`];
   });
 }
 
@@ -81,9 +72,11 @@ function filesBelow(folder: string, endings: readonly string[]): string[] {
 }
 
 const source = filesBelow("src", [".ts"]);
-const everything = ["src", "native", "scripts", "test", "bench"].flatMap((folder) => filesBelow(folder, [".ts", ".c"]));
+const everything = ["src", "native", "scripts", "test", "bench"].flatMap((folder) =>
+  filesBelow(folder, [".ts", ".c", ".h"]),
+);
 
-test("each folder of src imports only what its arrow allows, only host imports sys.ts, and nothing imports Node", () => {
+test("each file of src imports only what its floor and its door may, only host/kernel sys.ts, and nothing Node", () => {
   assert.ok(source.length > 20, "src/ is where this test looks for it");
   assert.deepEqual(
     source.flatMap((file) => wrongImports(file, read(file))),
@@ -108,10 +101,75 @@ test("the check above refuses each arrow that points the wrong way", () => {
     ["src/host/run.ts", 'import { build } from "../../scripts/build.ts";'],
     ["src/host/run.ts", 'import "./files";'],
     ["src/utils/text.ts", ""],
+    ["src/host/disk/image.ts", 'import { O } from "../kernel/sys.ts";'],
+    ["src/host/disk/image.ts", 'import { seedCommons } from "../volume/seed.ts";'],
+    ["src/host/packages/apk/apk.ts", 'import { seedCommons } from "../../volume/seed.ts";'],
+    ["src/host/kernel/run.ts", 'import { ask } from "../machine/terminal.ts";'],
+    ["src/model/text/size.ts", 'import { parseGpt } from "../disk/gpt.ts";'],
+    ["src/report/finish.ts", 'import { names } from "../host/kernel/files.ts";'],
   ];
   for (const [file, text] of refused) assert.equal(wrongImports(file, text).length, 1, `${file}: ${text}`);
-  const fine = 'import type { Report } from "../report/report.ts";\nimport { Fd } from "../host/files.ts";\n';
-  assert.deepEqual(wrongImports("src/apply/draft.ts", fine), []);
+  const fine: readonly (readonly [string, string])[] = [
+    [
+      "src/apply/gc.ts",
+      'import type { Report } from "../report/report.ts";\nimport { Fd } from "../host/kernel/files.ts";\n',
+    ],
+    ["src/host/volume/open-volume.ts", 'import { mapPartition } from "../disk/map.ts";'],
+    ["src/host/packages/apk/apk.ts", 'import { exists } from "../../kernel/files.ts";'],
+    ["src/report/finish.ts", 'import { say } from "../host/machine/terminal.ts";'],
+    ["src/host/kernel/files.ts", 'import { sys } from "./sys.ts";'],
+  ];
+  for (const [file, text] of fine) assert.deepEqual(wrongImports(file, text), []);
+});
+
+test("the lint configuration holds the same rules: npm run house writes them", () => {
+  assert.deepEqual(writtenOverrides(), lintOverrides(house));
+});
+
+test("a file is open to the other doors when the comment that it begins with says so, and only where one comes in", () => {
+  assert.ok(isOpen("/** Sizes. Open to the other doors: all print them. */\nexport const a = 1;\n"));
+  assert.ok(isOpen("/**\n * Sizes.\n * Open to the other doors.\n */\n"));
+  assert.ok(!isOpen('/** Sizes. */\nimport "./a.ts";\n/** Open to the other doors. */\n'));
+  const used = new Set(
+    source.flatMap((file) =>
+      importsOf(read(file))
+        .map(({ name }) => normalize(join(dirname(file), name)))
+        .filter((target) => target.split("/")[1] === file.split("/")[1] && dirname(target) !== dirname(file)),
+    ),
+  );
+  assert.deepEqual(
+    house.open.filter((file) => !used.has(file)),
+    [],
+  );
+});
+
+test("no two files of src share a name, but a verb or a subject on the floors that it passes", () => {
+  const names = source.map((file) => basename(file));
+  const twice = new Set(names.filter((name, at) => names.indexOf(name) !== at));
+  assert.deepEqual([...twice].toSorted(), sharedNames);
+});
+
+test(`a folder holds at most ${CROWD} files of code`, () => {
+  const count = new Map<string, number>();
+  for (const file of everything) count.set(dirname(file), (count.get(dirname(file)) ?? 0) + 1);
+  const full = [...count].filter(([folder, files]) => files > CROWD && !folder.startsWith("test/fixtures/mkinitfs"));
+  assert.deepEqual(full, []);
+});
+
+/** A string of a test or a message, or an address, cannot be broken; the formatter settles all other code. */
+const UNBREAKABLE = /["'`/].{30,}|https?:/;
+
+test(`no line passes ${WIDEST} columns but for a string`, () => {
+  const wide = everything.flatMap((file) =>
+    read(file)
+      .split("\n")
+      .flatMap((line, at) => {
+        const comment = /^\s*(\/?\*|\/\/)/.test(line) || /\s(\/\*|\/\/)\s/.test(line);
+        const may = /https?:/.test(line) || (!comment && UNBREAKABLE.test(line));
+        return line.length <= WIDEST || may ? [] : [`${file}:${at + 1}`];
+      }),
+  );
+  assert.deepEqual(wide, []);
 });
 
 test("no module of Node is named in src, not even in a string", () => {

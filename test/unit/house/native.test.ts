@@ -1,4 +1,7 @@
-/** The C tables, the interface in sys.ts and the calls in src/ name the same things: no member that nobody calls, none that is not there. */
+/**
+ * The C tables, the interface in sys.ts and the calls in src/ name the same things: no member that nobody calls, none
+ * that is not there.
+ */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";

@@ -1,4 +1,7 @@
-/** Samples are what apk 2.14.0 and 2.14.4 printed when each was provoked; those of apk 3 are from its source, src/print.c. */
+/**
+ * Samples are what apk 2.14.0 and 2.14.4 printed when each was provoked; those of apk 3 are from its source,
+ * src/print.c.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseChanges, parseStep } from "../../../src/model/packages/output.ts";

@@ -24,7 +24,10 @@ export interface MachineDisk {
 
 export interface MachineOptions {
   readonly disks: readonly MachineDisk[];
-  /** The machine's EFI variables. Made from the firmware's template when it does not exist; pass it again for the same NVRAM. */
+  /**
+   * The machine's EFI variables. Made from the firmware's template when it does not exist; pass it again for the same
+   * NVRAM.
+   */
   readonly firmwareVars?: string;
   /** Default 1024. */
   readonly memoryMiB?: number;
@@ -232,7 +235,10 @@ function arguments_(options: MachineOptions, firmware: { code: string; variables
   return argv;
 }
 
-/** No bootindex: with one, QEMU rewrites the firmware's BootOrder at each start, and tests of boot entries would test QEMU. */
+/**
+ * No bootindex: with one, QEMU rewrites the firmware's BootOrder at each start, and tests of boot entries would test
+ * QEMU.
+ */
 function diskArguments(disk: MachineDisk, index: number): string[] {
   const id = `disk${index}`;
   const drive = [`if=none,id=${id},format=${disk.format},discard=unmap,file=${escapeCommas(disk.file)}`];
@@ -255,14 +261,15 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /**
- * The serial line as QEMU's pair of named pipes. A socket would be simpler, but it takes only some 300 single bytes before
- * it is full, and a kernel that finds its UART busy for 10 ms drops characters: seen when this process was kept waiting.
- * A pipe takes 64 KiB.
+ * The serial line as QEMU's pair of named pipes. A socket would be simpler, but it takes only some 300 single bytes
+ * before it is full, and a kernel that finds its UART busy for 10 ms drops characters: seen when this process was kept
+ * waiting. A pipe takes 64 KiB.
  */
 async function attachSerial(serial: Serial, folder: string): Promise<void> {
   const names = { toGuest: join(folder, "serial.in"), fromGuest: join(folder, "serial.out") };
   await runProgram(["mkfifo", "-m", "600", names.toGuest, names.fromGuest]);
-  // Reading needs no writer yet (and sees no end before one has come and gone); writing alone would fail without a reader.
+  // Reading needs no writer yet (and sees no end before one has come and gone); writing alone would fail without a
+  // reader.
   const flags = constants.O_RDWR | constants.O_NONBLOCK;
   const output = new Socket({
     fd: openSync(names.fromGuest, constants.O_RDONLY | constants.O_NONBLOCK),

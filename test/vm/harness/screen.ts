@@ -19,16 +19,16 @@ const columns = 200;
 const escape = "\u001b";
 
 /**
- * One escape sequence (ECMA-48, 5.4). CSI: parameters 0x30–0x3f, intermediates 0x20–0x2f, one final byte. OSC: to BEL or ST.
- * Others: one or two bytes after ESC.
+ * One escape sequence (ECMA-48, 5.4). CSI: parameters 0x30–0x3f, intermediates 0x20–0x2f, one final byte. OSC: to BEL
+ * or ST. Others: one or two bytes after ESC.
  */
 const escapeSequence =
   // oxlint-disable-next-line no-control-regex -- control characters are what it is about
   /^\u001b(?:\[([0-?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[()][0-9A-Za-z]|[^[\]()])/;
 
 /**
- * A terminal just good enough to read what firmware and boot loaders draw on a serial line: plain characters, line ends,
- * cursor addressing, clearing and colours. It yields the same bytes as text without escape sequences.
+ * A terminal just good enough to read what firmware and boot loaders draw on a serial line: plain characters, line
+ * ends, cursor addressing, clearing and colours. It yields the same bytes as text without escape sequences.
  */
 export class Screen {
   #cells: Cell[][] = Array.from({ length: rows }, blankRow);

@@ -72,7 +72,9 @@ async function waitForPrompt(serial: Serial, user: string, timeoutSeconds: numbe
 
 class LoginRefused extends Error {}
 
-/** Runs one command in the loop that login started. Throws when it does not end in time, with the console's last lines. */
+/**
+ * Runs one command in the loop that login started. Throws when it does not end in time, with the console's last lines.
+ */
 export async function runCommand(serial: Serial, command: string, options: CommandOptions): Promise<CommandResult> {
   const from = serial.cursor;
   const token = startCommand(serial, command, options);

@@ -55,9 +55,10 @@ function check(target: ApkTarget, finished: Parameters<typeof troubleOf>[1]): vo
 }
 
 /**
- * Runs apk on the target's root: `["add", "jq"]`, `["--initdb", "add", "alpine-base"]`, `["upgrade", "--available"]`. What apk only
- * warns of, or counts, is an error here; after one the root is to be thrown away. Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE,
- * E_PACKAGE_MISSING (with near names), E_PACKAGE_CONFLICT, E_PACKAGE_SCRIPT, E_NO_SPACE, E_LOCKED, E_VOLUME_READONLY, E_PROGRAM_FAILED.
+ * Runs apk on the target's root: `["add", "jq"]`, `["--initdb", "add", "alpine-base"]`, `["upgrade", "--available"]`.
+ * What apk only warns of, or counts, is an error here; after one the root is to be thrown away. Throws E_MIRROR,
+ * E_MIRROR_STALE, E_SIGNATURE, E_PACKAGE_MISSING (with near names), E_PACKAGE_CONFLICT, E_PACKAGE_SCRIPT, E_NO_SPACE,
+ * E_LOCKED, E_VOLUME_READONLY, E_PROGRAM_FAILED.
  */
 export function apk(target: ApkTarget, args: readonly string[], { onProgress }: ApkOptions = {}): ApkResult {
   const onLine = (line: string): void => {
@@ -110,8 +111,8 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
 }
 
 /**
- * What `apk ARGS` would do, told by apk itself, with sizes from the signed indexes. Reads the repositories afresh; works on a
- * read-only root and on one that is still empty. Throws as `apk` does.
+ * What `apk ARGS` would do, told by apk itself, with sizes from the signed indexes. Reads the repositories afresh;
+ * works on a read-only root and on one that is still empty. Throws as `apk` does.
  */
 export function simulate(target: ApkTarget, args: readonly string[]): Simulation {
   const { fetches: _, local: __, ...simulation } = solve(target, args);
@@ -119,8 +120,8 @@ export function simulate(target: ApkTarget, args: readonly string[]): Simulation
 }
 
 /**
- * Checks that the packages which `apk ARGS` would take from folders are there, and are those that the signed indexes name: apk
- * looks only when it comes to them. Throws E_MIRROR_STALE, E_SIGNATURE.
+ * Checks that the packages which `apk ARGS` would take from folders are there, and are those that the signed indexes
+ * name: apk looks only when it comes to them. Throws E_MIRROR_STALE, E_SIGNATURE.
  */
 export function checkLocalPackages(target: ApkTarget, args: readonly string[]): void {
   using temporary = temporaryFolder(scratch());
@@ -138,9 +139,10 @@ export function checkLocalPackages(target: ApkTarget, args: readonly string[]): 
 }
 
 /**
- * Fetches what `apk ARGS` will need into the target's cache folder, each package checked against the signed index; apk then installs
- * from there. Gives the bytes that were fetched; without a cache folder nothing is done. `apk cache download` is of no use for this:
- * it fetches every installed package as well. Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE.
+ * Fetches what `apk ARGS` will need into the target's cache folder, each package checked against the signed index; apk
+ * then installs from there. Gives the bytes that were fetched; without a cache folder nothing is done. `apk cache
+ * download` is of no use for this: it fetches every installed package as well. Throws E_MIRROR, E_MIRROR_STALE,
+ * E_SIGNATURE.
  */
 export function predownload(target: ApkTarget, args: readonly string[]): number {
   const { cacheDir } = target;
@@ -150,7 +152,8 @@ export function predownload(target: ApkTarget, args: readonly string[]): number 
   if (fetches.length === 0) return 0;
   using folder = temporaryFolder(outside(target, cacheDir));
   const inside = folder.path.slice((target.chroot ?? "").length);
-  // apk fetches only the version that it would choose itself; a pinned or held-back one is left for apk to fetch as it installs.
+  // apk fetches only the version that it would choose itself; a pinned or held-back one is left for apk to fetch as it
+  // installs.
   check(target, invoke(target, ["fetch", "-o", inside, ...fetches.map(({ name }) => name)], read));
   let bytes = 0;
   for (const offer of fetches) {

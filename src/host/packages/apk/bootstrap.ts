@@ -92,7 +92,9 @@ function newest(all: readonly Offer[], name: string): Offer | undefined {
     );
 }
 
-/** apk and all it needs to run: the static one where the mirror has it. Libraries that nothing provides throw E_MIRROR. */
+/**
+ * apk and all it needs to run: the static one where the mirror has it. Libraries that nothing provides throw E_MIRROR.
+ */
 function apkAndLibraries(all: readonly Offer[], wish: BootstrapWish): Offer[] {
   const main = newest(all, "apk-tools-static") ?? newest(all, "apk-tools");
   if (main === undefined) {
@@ -193,9 +195,9 @@ function certificates(root: string): Record<string, string> {
 }
 
 /**
- * An apk for a machine without one: fetched from the repositories, with every signature and hash checked through openssl, and
- * unpacked into a temporary folder that goes when the result is disposed of. It is for new roots (`--initdb`) and for looking into
- * repositories; a root with an apk of its own is changed by that one, in a chroot.
+ * An apk for a machine without one: fetched from the repositories, with every signature and hash checked through
+ * openssl, and unpacked into a temporary folder that goes when the result is disposed of. It is for new roots
+ * (`--initdb`) and for looking into repositories; a root with an apk of its own is changed by that one, in a chroot.
  * Throws E_MIRROR, E_MIRROR_STALE, E_SIGNATURE, E_ARCH, E_PROGRAM_MISSING.
  */
 export function fetchedApk(wish: BootstrapWish): ApkTool & Disposable {

@@ -30,7 +30,10 @@ function fetch(url: string, file: string): Finished {
   );
 }
 
-/** Fetches a URL into a file. Throws E_MIRROR with the URL and what the program said, E_PROGRAM_MISSING without wget and curl. */
+/**
+ * Fetches a URL into a file. Throws E_MIRROR with the URL and what the program said, E_PROGRAM_MISSING without wget and
+ * curl.
+ */
 export function download(url: string, file: string): void {
   const { status, stderr } = fetch(url, file);
   if (status === 0 && isFile(file)) return;

@@ -3,7 +3,10 @@ import { packageList, type InstalledPackage } from "../../../model/packages/data
 import { isSysError } from "../../kernel/failure.ts";
 import { insideRoot, readTextIfAny } from "../../kernel/files.ts";
 
-/** The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); undefined where there is none. */
+/**
+ * The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); undefined where there is
+ * none.
+ */
 export function databaseText(root: string): string | undefined {
   return (
     readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??
@@ -16,7 +19,10 @@ export function installedPackages(root: string): InstalledPackage[] {
   return packageList(databaseText(root) ?? "");
 }
 
-/** Absolute paths of the files in these packages that the second root lacks or has with another content, as its database says. */
+/**
+ * Absolute paths of the files in these packages that the second root lacks or has with another content, as its database
+ * says.
+ */
 export function filesBetween(before: string, after: string, names: ReadonlySet<string>): Set<string> {
   return changedFiles(databaseText(before) ?? "", databaseText(after) ?? "", names);
 }

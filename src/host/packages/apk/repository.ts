@@ -18,7 +18,9 @@ import {
 } from "./target.ts";
 import { readIndex, verifyPackage, type SignedIndex } from "./verify.ts";
 
-/** An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to. */
+/**
+ * An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to.
+ */
 export interface ScratchRoot {
   /** As the target's apk sees it. */
   root: string;
@@ -54,8 +56,9 @@ function requireLocalIndexes(target: ApkTarget): void {
 }
 
 /**
- * Reads every repository afresh and throws when one cannot be reached (E_MIRROR) or its signature does not verify (E_SIGNATURE):
- * apk itself warns and goes on without it. Works on a read-only root. Later calls for the same target use what the first one read.
+ * Reads every repository afresh and throws when one cannot be reached (E_MIRROR) or its signature does not verify
+ * (E_SIGNATURE): apk itself warns and goes on without it. Works on a read-only root. Later calls for the same target
+ * use what the first one read.
  */
 export function verifyRepositories(target: ApkTarget): ScratchRoot {
   const key = JSON.stringify(target);
@@ -77,8 +80,8 @@ export interface Offer extends IndexRecord {
 
 /**
  * A network repository's indexes in a cache folder. apk 2 names them by the SHA-1 of the repository (src/database.c:
- * apk_repo_format_cache_index), apk 3 by a digest of the index's own URL; after a change between the two both may be there. With a name
- * that is none of these, every index counts.
+ * apk_repo_format_cache_index), apk 3 by a digest of the index's own URL; after a change between the two both may be
+ * there. With a name that is none of these, every index counts.
  */
 function cachedIndexes(folder: string, place: string, arch: string): string[] {
   // An installed Alpine has no openssl program, but busybox has these.
@@ -97,8 +100,8 @@ interface OpenIndex extends SignedIndex {
 }
 
 /**
- * What the signed part of each of the target's indexes says. apk has verified them, but not what lies around that part. The cache folder is
- * shared with other releases, whose indexes are none of this target's.
+ * What the signed part of each of the target's indexes says. apk has verified them, but not what lies around that part.
+ * The cache folder is shared with other releases, whose indexes are none of this target's.
  */
 function indexes(target: ApkTarget): OpenIndex[] {
   const { cacheDir } = verifyRepositories(target);
@@ -123,7 +126,9 @@ export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): O
   );
 }
 
-/** The file names of the keys that signed the target's repositories: those that a system which uses them has to trust. */
+/**
+ * The file names of the keys that signed the target's repositories: those that a system which uses them has to trust.
+ */
 export function signingKeys(target: ApkTarget): string[] {
   return [...new Set(indexes(target).map(({ key }) => key))].sort();
 }
@@ -134,9 +139,9 @@ export function packageNames(target: ApkTarget): string[] {
 }
 
 /**
- * Downloads one package into a folder (as seen from outside; it must be below the target's chroot) and gives the path of its verified
- * files, a .tar.gz in that folder. apk itself does not check what `apk fetch` writes: firn compares it with the signed index. Throws
- * E_PACKAGE_MISSING, E_SIGNATURE, E_MIRROR, E_MIRROR_STALE.
+ * Downloads one package into a folder (as seen from outside; it must be below the target's chroot) and gives the path
+ * of its verified files, a .tar.gz in that folder. apk itself does not check what `apk fetch` writes: firn compares it
+ * with the signed index. Throws E_PACKAGE_MISSING, E_SIGNATURE, E_MIRROR, E_MIRROR_STALE.
  */
 export function fetchPackage(target: ApkTarget, name: string, into: string): string {
   const opened = verifyRepositories(target);

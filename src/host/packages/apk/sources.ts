@@ -12,7 +12,7 @@ import {
   writeText,
 } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
-import { assembleKeys } from "./keys.ts";
+import { assembleKeys } from "./trusted-keys.ts";
 import type { ApkTarget } from "./target.ts";
 
 const REPOSITORIES = "/etc/apk/repositories";
@@ -36,8 +36,9 @@ function textFor(root: string, release: string | undefined, given: readonly stri
 }
 
 /**
- * What the apk inside a root needs of the host: folders that serve as repositories, and keys, each to be bound below /run/firn, so that
- * nothing of them stays. Throws E_MIRROR for a folder that is not there, E_SIGNATURE for one without keys.
+ * What the apk inside a root needs of the host: folders that serve as repositories, and keys, each to be bound below
+ * /run/firn, so that nothing of them stays. Throws E_MIRROR for a folder that is not there, E_SIGNATURE for one without
+ * keys.
  */
 export function packageSources(root: string, wish: SourceWish, release?: string): PackageSources {
   const binds: { from: string; to: string }[] = [];
@@ -70,7 +71,10 @@ export function insideApk(chroot: string, sources: PackageSources): ApkTarget {
   return { chroot, repositories, shown, keysDir, cacheDir: "/var/cache/apk", lookOnly: wish.dryRun };
 }
 
-/** Writes down what the root is to know from this change on: the repositories of another release, and with --save those given. */
+/**
+ * Writes down what the root is to know from this change on: the repositories of another release, and with --save those
+ * given.
+ */
 export function keepSources(root: string, { wish }: PackageSources, release?: string): void {
   const text = repositoriesText(root);
   const switched = release === undefined ? text : switchRelease(text, release).text;
@@ -92,7 +96,10 @@ function copyKeys(root: string, from: string, wanted: (name: string) => boolean)
     if (name.endsWith(".pub") && wanted(name)) copyFile(`${from}/${name}`, `${folder}/${name}`, 0o644);
 }
 
-/** Gives a new root its repositories, and of the keys in a folder those that it is to trust beside what its packages brought. */
+/**
+ * Gives a new root its repositories, and of the keys in a folder those that it is to trust beside what its packages
+ * brought.
+ */
 export function initSources(
   root: string,
   repositories: readonly string[],

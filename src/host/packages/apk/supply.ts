@@ -3,7 +3,7 @@ import { makeDirectories, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { apk, checkLocalPackages, simulate } from "./apk.ts";
 import { hostApk, type ApkTool } from "./bootstrap.ts";
-import { assembleKeys } from "./keys.ts";
+import { assembleKeys } from "./trusted-keys.ts";
 import { extractPackage, fetchPackage, packageFileList, packageNames, signingKeys } from "./repository.ts";
 import { initSources } from "./sources.ts";
 import type { ApkTarget } from "./target.ts";
@@ -61,7 +61,10 @@ export class ApkSupply implements Disposable {
     return simulate(this.target, initial(packages));
   }
 
-  /** Looks at those of the packages that lie in folders, each against its signed index. Throws E_MIRROR_STALE, E_SIGNATURE. */
+  /**
+   * Looks at those of the packages that lie in folders, each against its signed index. Throws E_MIRROR_STALE,
+   * E_SIGNATURE.
+   */
   checkLocal(packages: readonly string[]): void {
     checkLocalPackages(this.target, initial(packages));
   }
@@ -83,8 +86,9 @@ export class ApkSupply implements Disposable {
   }
 
   /**
-   * Installs into an empty root, which from then on names these repositories and trusts the keys that a person gave and those that signed
-   * them: what else the host trusts is no business of the new system. Gives what scripts and apk had to say.
+   * Installs into an empty root, which from then on names these repositories and trusts the keys that a person gave and
+   * those that signed them: what else the host trusts is no business of the new system. Gives what scripts and apk had
+   * to say.
    */
   fill(root: string, packages: readonly string[], onProgress: OnProgress): readonly string[] {
     const { notes } = apk({ ...this.target, root }, initial(packages), { onProgress });

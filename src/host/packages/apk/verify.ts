@@ -4,7 +4,10 @@ import { copyFrom, isFile, names, readBytes, writeBytes } from "../../kernel/fil
 import { run, tryRun } from "../../kernel/run.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-/** A signature or control member is far smaller: signatures have 1 KiB, the largest control members (scripts) some 100 KiB. */
+/**
+ * A signature or control member is far smaller: signatures have 1 KiB, the largest control members (scripts) some 100
+ * KiB.
+ */
 const LARGEST_MEMBER = 4 << 20;
 
 /** Where a gzip member may start: the magic number and "deflate", RFC 1952. False ones occur in compressed data too. */
@@ -13,7 +16,9 @@ function* candidates(bytes: Uint8Array): Generator<number> {
     if (bytes[at + 1] === 0x8b && bytes[at + 2] === 8) yield at;
 }
 
-/** The digest of a file as lower-case hexadecimal. An installed Alpine has no openssl program, but busybox has these. */
+/**
+ * The digest of a file as lower-case hexadecimal. An installed Alpine has no openssl program, but busybox has these.
+ */
 function digest(algorithm: "sha1" | "sha256", file: string): string {
   const words = run([`${algorithm}sum`, file]).stdout;
   return words.slice(0, words.indexOf(" "));
@@ -39,7 +44,10 @@ function refuse(what: string, why: string, hint = "Try another mirror."): never 
   throw new FirnError("E_SIGNATURE", `${what}: ${why}.`, hint);
 }
 
-/** The only name in a signature member. Nothing signs that member itself, so whatever else is in it comes from nobody knows whom. */
+/**
+ * The only name in a signature member. Nothing signs that member itself, so whatever else is in it comes from nobody
+ * knows whom.
+ */
 function onlyEntry(member: string, what: string): string {
   const listed = tryRun(["tar", "-tzf", member]).stdout.split("\n").filter(Boolean);
   if (listed.length > 1) refuse(what, "there is more than a signature in the part that no signature covers");
@@ -84,8 +92,9 @@ function textOf({ rest, key }: IndexParts): SignedIndex {
 }
 
 /**
- * What the signed part of an APKINDEX.tar.gz says, whose signature apk has just checked. Only that part is read: nothing covers what else
- * may have been put beside the signature. `what` names the index in errors. Throws E_SIGNATURE.
+ * What the signed part of an APKINDEX.tar.gz says, whose signature apk has just checked. Only that part is read:
+ * nothing covers what else may have been put beside the signature. `what` names the index in errors. Throws
+ * E_SIGNATURE.
  */
 export function readIndex(file: string, what: string, tmp: string): SignedIndex {
   using folder = temporaryFolder(tmp);
@@ -93,8 +102,9 @@ export function readIndex(file: string, what: string, tmp: string): SignedIndex 
 }
 
 /**
- * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl, and gives what the signed part says. `what` names
- * the index in errors. `tmp`: where temporary files may lie. Throws E_SIGNATURE with the key that was wanted and the keys that are known.
+ * Checks the signature of an APKINDEX.tar.gz with a key of `keysDir`, through openssl, and gives what the signed part
+ * says. `what` names the index in errors. `tmp`: where temporary files may lie. Throws E_SIGNATURE with the key that
+ * was wanted and the keys that are known.
  */
 export function verifyIndex(file: string, what: string, keysDir: string, tmp: string): SignedIndex {
   using folder = temporaryFolder(tmp);
@@ -119,9 +129,9 @@ export function verifyIndex(file: string, what: string, keysDir: string, tmp: st
 }
 
 /**
- * Checks that a package is the one a verified index names: the control member by the index's SHA-1, the data by the SHA-256 in
- * the control member. `unpackable`: where to leave the data member, the only part of a package to unpack or list, as a .tar.gz.
- * Throws E_SIGNATURE.
+ * Checks that a package is the one a verified index names: the control member by the index's SHA-1, the data by the
+ * SHA-256 in the control member. `unpackable`: where to leave the data member, the only part of a package to unpack or
+ * list, as a .tar.gz. Throws E_SIGNATURE.
  */
 export function verifyPackage(file: string, record: IndexRecord, tmp: string, unpackable?: string): void {
   const what = `${record.name}-${record.version}`;

@@ -11,8 +11,8 @@ const arch = "x86_64";
 const apkAndLibraries = ["apk-tools", "musl", "libcrypto3", "libssl3", "zlib"];
 
 /**
- * The file of a package in the first of the repositories that has it. Repositories are folders as apk's -X takes them, without the
- * architecture. Throws when none has it.
+ * The file of a package in the first of the repositories that has it. Repositories are folders as apk's -X takes them,
+ * without the architecture. Throws when none has it.
  */
 export async function packageFile(repositories: readonly string[], name: string): Promise<string> {
   for (const repository of repositories) {
@@ -35,7 +35,10 @@ export async function unpackPackage(file: string, target: string, paths: readonl
   await runProgram(["tar", ...options, "-xzf", file, "-C", target, ...paths]);
 }
 
-/** The beginning of an argv that runs Alpine's own apk on this host, whatever its libc: `[...await hostApk(R), "--root", …]`. */
+/**
+ * The beginning of an argv that runs Alpine's own apk on this host, whatever its libc: `[...await hostApk(R), "--root",
+ * …]`.
+ */
 export async function hostApk(repositories: readonly string[]): Promise<string[]> {
   const files = await Promise.all(apkAndLibraries.map((name) => packageFile(repositories, name)));
   const root = await cached("apk", cacheKey(...files), async (folder) => {

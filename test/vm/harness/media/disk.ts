@@ -130,8 +130,8 @@ export interface MountImageOptions {
 }
 
 /**
- * Mounts a filesystem inside a raw image in a mount namespace of its own: it ends with this process, its loop device with it.
- * Throws with mount's message.
+ * Mounts a filesystem inside a raw image in a mount namespace of its own: it ends with this process, its loop device
+ * with it. Throws with mount's message.
  */
 export async function mountImage(file: string, options: MountImageOptions = {}): Promise<MountedImage> {
   const inside = await mkdtemp(join(tmpdir(), "firn-mount-"));

@@ -28,13 +28,16 @@ export interface LiveSystem {
   readonly append: string;
 }
 
-/** Loaded before OpenRC starts; what they need comes along. Modules a kernel has built in, or lacks, are passed over. */
+/**
+ * Loaded before OpenRC starts; what they need comes along. Modules a kernel has built in, or lacks, are passed over.
+ */
 const modules =
   "virtio_pci virtio_blk virtio_net virtio_rng nvme loop efivarfs btrfs ext4 vfat nls_cp437 nls_iso8859_1 nls_utf8 overlay";
 
 /**
- * What the kernel starts: it unpacks the system into a tmpfs and goes there, as Alpine's own live media do. The kernel's first root
- * file system would hold it as well, but df and mount do not see that one, and nothing can be pivoted out of it.
+ * What the kernel starts: it unpacks the system into a tmpfs and goes there, as Alpine's own live media do. The
+ * kernel's first root file system would hold it as well, but df and mount do not see that one, and nothing can be
+ * pivoted out of it.
  */
 const init = `#!/bin/busybox sh
 /bin/busybox mkdir -p /system
@@ -75,9 +78,9 @@ const runlevels: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Builds an Alpine live system that lives in RAM: real packages, installed by real apk; OpenRC; root logs in on ttyS0 without
- * a password. Cached by content: the packages once (20 s), firn's binary and extra files on top at each change (1 s).
- * Give the machine 2048 MiB. Throws what apk says when a package is missing or a signature does not verify.
+ * Builds an Alpine live system that lives in RAM: real packages, installed by real apk; OpenRC; root logs in on ttyS0
+ * without a password. Cached by content: the packages once (20 s), firn's binary and extra files on top at each change
+ * (1 s). Give the machine 2048 MiB. Throws what apk says when a package is missing or a signature does not verify.
  */
 export async function buildLiveSystem(options: LiveSystemOptions): Promise<LiveSystem> {
   const kernelPackage = options.kernelPackage ?? "linux-virt";

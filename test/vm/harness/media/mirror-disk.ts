@@ -6,8 +6,8 @@ import { blankImage } from "./disk.ts";
 import { runProgram } from "../program.ts";
 
 /**
- * Packs folders of the host into an ext4 image for a guest to mount (`mount -t ext4 -o ro /dev/vdb /media/mirror`): name at the top
- * of the image → folder. Returns a cached raw image: give it to machines with `readonly: true`.
+ * Packs folders of the host into an ext4 image for a guest to mount (`mount -t ext4 -o ro /dev/vdb /media/mirror`):
+ * name at the top of the image → folder. Returns a cached raw image: give it to machines with `readonly: true`.
  */
 export async function mirrorDisk(folders: Readonly<Record<string, string>>): Promise<string> {
   const entries = Object.entries(folders);

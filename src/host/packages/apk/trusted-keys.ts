@@ -6,7 +6,10 @@ import arm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-616a
 import { FirnError } from "../../../model/problem.ts";
 import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../../kernel/files.ts";
 
-/** Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer to. */
+/**
+ * Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer
+ * to.
+ */
 const shipped: Readonly<Record<string, string>> = {
   "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub": legacyX86,
   "alpine-devel@lists.alpinelinux.org-5261cecb.rsa.pub": olderX86,
@@ -18,15 +21,22 @@ const shipped: Readonly<Record<string, string>> = {
 export interface KeySources {
   /** A folder of its own: what it held before goes, every trusted key ends up here. */
   into: string;
-  /** Folders of keys; one that is not there is passed over. A later one wins where names collide. Default: /etc/apk/keys. */
+  /**
+   * Folders of keys; one that is not there is passed over. A later one wins where names collide. Default:
+   * /etc/apk/keys.
+   */
   from?: readonly string[];
-  /** What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a key. */
+  /**
+   * What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a
+   * key.
+   */
   keysDir?: string | undefined;
 }
 
 /**
- * Puts every trusted public key (those of `from` and the user's) into one folder for apk's --keys-dir and gives their file names, sorted.
- * Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
+ * Puts every trusted public key (those of `from` and the user's) into one folder for apk's --keys-dir and gives their
+ * file names, sorted. Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of
+ * there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
  */
 export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySources): string[] {
   removeTree(into);

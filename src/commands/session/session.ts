@@ -1,21 +1,21 @@
-import { runPlan, type Executors, type Standing } from "../apply/run-plan.ts";
-import { VolumeStore } from "../apply/store/volume-store.ts";
-import { problemOf } from "../host/kernel/failure.ts";
-import { readTextIfAny } from "../host/kernel/files.ts";
-import { inspect, volumeUuid } from "../host/volume/inspect-volume.ts";
-import { isolate, privateMounts } from "../host/kernel/isolate.ts";
-import { imageIdentity, lockVolume } from "../host/kernel/lock.ts";
-import { remount } from "../host/kernel/mounts.ts";
-import { openVolume, type Volume } from "../host/volume/open-volume.ts";
-import { parseFstab } from "../model/volume/fstab.ts";
-import { ROOT, layout } from "../model/volume/layout.ts";
-import type { FirnConfig } from "../model/machine/firn-toml.ts";
-import { defaultFirnConfig, parseFirnToml } from "../model/machine/firn-toml.ts";
-import { FirnError, orThrow, settled } from "../model/problem.ts";
-import type { VolumeState } from "../model/volume/state.ts";
-import type { Plan, Step } from "../plan/step.ts";
-import { terminalReport, type Report } from "../report/report.ts";
-import type { Result } from "../report/result.ts";
+import { runPlan, type Executors, type Standing } from "../../apply/run-plan.ts";
+import { VolumeStore } from "../../apply/store/volume-store.ts";
+import { problemOf } from "../../host/kernel/failure.ts";
+import { readTextIfAny } from "../../host/kernel/files.ts";
+import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
+import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
+import { imageIdentity, lockVolume } from "../../host/kernel/lock.ts";
+import { remount } from "../../host/kernel/mounts.ts";
+import { openVolume, type Volume } from "../../host/volume/open-volume.ts";
+import { parseFstab } from "../../model/volume/fstab.ts";
+import { ROOT, layout } from "../../model/volume/layout.ts";
+import type { FirnConfig } from "../../model/machine/firn-toml.ts";
+import { defaultFirnConfig, parseFirnToml } from "../../model/machine/firn-toml.ts";
+import { FirnError, orThrow, settled } from "../../model/problem.ts";
+import type { VolumeState } from "../../model/volume/state.ts";
+import type { Plan, Step } from "../../plan/step.ts";
+import { terminalReport, type Report } from "../../report/report.ts";
+import type { Result } from "../../report/result.ts";
 
 export interface ReadFlags {
   json?: boolean;
@@ -35,7 +35,10 @@ export interface ReadSession {
 export interface WriteSession extends ReadSession {
   readonly store: VolumeStore;
   readonly report: Report;
-  /** firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending it. */
+  /**
+   * firn.toml, read when it is asked for: a mistake in it must not stop `firn rollback`, nor `firn edit` from mending
+   * it.
+   */
   readonly config: () => FirnConfig;
   /** Carries a plan out. Not to be called with --dry-run. */
   readonly carryOut: <S extends Step, Context>(
@@ -60,7 +63,9 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   return orThrow(parseFirnToml(text));
 }
 
-/** A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab. */
+/**
+ * A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab.
+ */
 function useCompression(volume: Volume, { template }: VolumeState): void {
   const option = parseFstab(template ?? "").flatMap(({ options }) =>
     options.filter((word) => word.startsWith("compress")),
@@ -87,8 +92,8 @@ export interface Changing {
 }
 
 /**
- * Runs a command that changes something, in namespaces of its own. What fails leaves with how things stand; what fails once the answer is
- * known, while things are put away, is a warning beside it.
+ * Runs a command that changes something, in namespaces of its own. What fails leaves with how things stand; what fails
+ * once the answer is known, while things are put away, is a warning beside it.
  */
 export function changing(flags: { json?: boolean }, use: (command: Changing) => Result): Result {
   const standing: Standing = { effect: "nothing changed" };

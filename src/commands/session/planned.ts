@@ -1,5 +1,5 @@
-import type { Plan, Step } from "../plan/step.ts";
-import type { Result } from "../report/result.ts";
+import type { Plan, Step } from "../../plan/step.ts";
+import type { Result } from "../../report/result.ts";
 
 /** The answer of --dry-run: every step in words, and whatever else is known beforehand. */
 export function planned<S extends Step>(

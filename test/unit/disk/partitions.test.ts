@@ -8,8 +8,13 @@ import {
   minimumEspBytes,
   partitionPath,
   planDisk,
-} from "../../../src/model/disk/layout.ts";
-import { sgdiskArguments, type DiskLayout, type DiskTarget, type DiskWish } from "../../../src/model/disk/layout.ts";
+} from "../../../src/model/disk/partitions.ts";
+import {
+  sgdiskArguments,
+  type DiskLayout,
+  type DiskTarget,
+  type DiskWish,
+} from "../../../src/model/disk/partitions.ts";
 import { isRefusal, type Refusal } from "../../../src/model/problem.ts";
 
 const GiB = 1024 * MiB;

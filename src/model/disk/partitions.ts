@@ -66,7 +66,8 @@ const up = (bytes: number): number => Math.ceil(bytes / MiB) * MiB;
 
 /**
  * Sectors in a cluster of an EFI partition of so many bytes: clusters of 512 bytes up to 260 MiB and of 4 KiB above,
- * as Microsoft's table and mkfs.fat have it. Said explicitly, because mkfs.fat counts in 512s whatever the disk's sectors are.
+ * as Microsoft's table and mkfs.fat have it. Said explicitly, because mkfs.fat counts in 512s whatever the disk's
+ * sectors are.
  */
 export function fatSectorsPerCluster(espBytes: number, sectorBytes: number): number {
   return Math.max(1, (espBytes <= 260 * MiB ? 512 : 4096) / sectorBytes);
@@ -83,7 +84,9 @@ function tailBytes(sectorBytes: number): number {
   return TABLE_BYTES + sectorBytes;
 }
 
-/** Bytes of the smallest disk that holds these partitions (whole mebibytes): 1 MiB in front, the second table behind. */
+/**
+ * Bytes of the smallest disk that holds these partitions (whole mebibytes): 1 MiB in front, the second table behind.
+ */
 function enough(parts: number, sectorBytes: number): number {
   return MiB + parts + tailBytes(sectorBytes);
 }
@@ -158,8 +161,8 @@ export function partitionPath(disk: string, number: number): string {
 }
 
 /**
- * argv that writes the whole table in one call. `--clear` starts from an empty table, whatever was there; an alignment of 1
- * keeps sgdisk from moving the sectors that were planned.
+ * argv that writes the whole table in one call. `--clear` starts from an empty table, whatever was there; an alignment
+ * of 1 keeps sgdisk from moving the sectors that were planned.
  */
 export function sgdiskArguments(layout: DiskLayout, path: string): string[] {
   const each = layout.partitions.flatMap(({ number, firstSector, lastSector, typeCode, name, guid }) => [

@@ -1,7 +1,7 @@
 import { SUPERBLOCK, checkSuperblock, mkfsBtrfsArguments, readSuperblock } from "../../model/volume/superblock.ts";
 import { standsAt, uuidAt } from "../../model/text/bytes.ts";
-import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/layout.ts";
-import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/layout.ts";
+import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../model/disk/partitions.ts";
+import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/partitions.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
 import { claim, mediumBytes } from "../kernel/devices.ts";
 import { randomBytes, randomHex } from "../kernel/environment.ts";
@@ -18,8 +18,8 @@ export function newGuids(): DiskGuids {
 }
 
 /**
- * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at the end),
- * boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
+ * Zeroes the first and the last mebibyte of a disk, partition or image: old partition tables (a GPT has a second one at
+ * the end), boot sectors, RAID and LVM marks, file system headers. The kernel would offer what they describe again.
  */
 function wipe(path: string, open: (path: string) => Fd = (each) => Fd.changing(each), begins = (): void => {}): void {
   const bytes = mediumBytes(path);
@@ -39,8 +39,8 @@ function zero(path: string, startByte: number): void {
 }
 
 /**
- * Wipes a whole disk or image; a disk as its only user, since minutes may have passed since it was looked at. Throws E_DISK_BUSY
- * before anything is written.
+ * Wipes a whole disk or image; a disk as its only user, since minutes may have passed since it was looked at. Throws
+ * E_DISK_BUSY before anything is written.
  */
 function wipeUnused(path: string, begins: () => void): void {
   const found = stat(path);
@@ -54,9 +54,9 @@ function wipeUnused(path: string, begins: () => void): void {
 }
 
 /**
- * Writes a new partition table over whatever was there, in one call of sgdisk, which also tells the kernel. The old tables are
- * zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. `begins` is called when the disk is claimed and the first byte is about to be written. Throws E_DISK_BUSY,
- * E_PROGRAM_FAILED, E_PROGRAM_MISSING.
+ * Writes a new partition table over whatever was there, in one call of sgdisk, which also tells the kernel. The old
+ * tables are zeroed first: `sgdisk --zap-all` does the same, but fails on a damaged table. `begins` is called when the
+ * disk is claimed and the first byte is about to be written. Throws E_DISK_BUSY, E_PROGRAM_FAILED, E_PROGRAM_MISSING.
  */
 export function writePartitionTable(path: string, layout: DiskLayout, begins: () => void = () => {}): void {
   wipeUnused(path, begins);
@@ -80,8 +80,8 @@ export function formatEsp(device: string, partition: Partition, sectorBytes: num
 }
 
 /**
- * Makes the volume's btrfs, labelled ROOT, and reads back that the boot loader can read it. Gives the filesystem's UUID.
- * Throws E_BOOT_LOADER when mkfs.btrfs chose a feature that it cannot.
+ * Makes the volume's btrfs, labelled ROOT, and reads back that the boot loader can read it. Gives the filesystem's
+ * UUID. Throws E_BOOT_LOADER when mkfs.btrfs chose a feature that it cannot.
  */
 export function formatRoot(device: string): string {
   wipe(device);

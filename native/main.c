@@ -1,4 +1,5 @@
 /* Starts the engine, gives the bundle its `__firn` object, runs it, and drains its promise jobs. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,7 +56,16 @@ static int report(JSContext *ctx) {
     return 70; /* EX_SOFTWARE of sysexits.h: main.ts catches everything a user can cause */
 }
 
+/* A closed stdin, stdout or stderr must not become the number of the next file that is opened: what is printed would be
+ * written into it. Stdout stays unwritable, so that a lost answer is noticed; talk may vanish. */
+static void hold_standard_streams(void) {
+    static const int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags[fd]) < 0) _exit(71);
+}
+
 int main(int argc, char **argv) {
+    hold_standard_streams();
     JSRuntime *runtime = JS_NewRuntime2(&heap_functions, NULL);
     JSContext *ctx = runtime ? JS_NewContext(runtime) : NULL;
     if (!ctx) {

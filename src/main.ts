@@ -2,14 +2,14 @@ import { run } from "@stricli/core";
 import { application } from "./app.ts";
 import { catchSignals } from "./host/kernel/isolate.ts";
 import { rememberProcess } from "./host/kernel/lock.ts";
-import { commandLine, exit } from "./host/kernel/environment.ts";
-import { print } from "./host/machine/terminal.ts";
-import { fail } from "./report/finish.ts";
+import { commandLine } from "./host/kernel/environment.ts";
+import { fail, finish } from "./report/finish.ts";
 
 const words = commandLine();
+let help = "";
 let complaint = "";
 const process = {
-  stdout: { write: print },
+  stdout: { write: (text: string) => void (help += text) },
   stderr: { write: (text: string) => void (complaint += text) },
   exitCode: null as number | string | null,
 };
@@ -18,10 +18,10 @@ const process = {
  * A command that ran has printed its answer and exited by itself; what is left is help, or words that stricli cannot
  * read.
  */
-function end(): never {
-  if (process.exitCode === 0) return exit(0);
+function end(): void {
+  if (process.exitCode === 0) return finish({}, () => ({ data: help, lines: [help.trimEnd()] }));
   const json = words.includes("--json");
-  return fail(
+  fail(
     { code: "E_USAGE", message: complaint.trim(), hint: "`firn --help` and `firn COMMAND --help` show what there is." },
     json,
   );

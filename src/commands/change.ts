@@ -26,6 +26,7 @@ import { changeText } from "../report/format.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session/session.ts";
+import { given } from "../model/given.ts";
 
 export interface ChangeFlags extends WriteFlags {
   repository?: readonly string[];
@@ -67,7 +68,7 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
  */
 function withFreedSpace({ volume, state }: WriteSession, needed: number): VolumeState {
   const enough = needed + GENERATION_OVERHEAD;
-  if (state.space.free >= enough) return state;
+  if (state.space.free >= enough || volume.access === "read") return state;
   const free = awaitFreed(volume.path, enough);
   return { ...state, space: { ...state.space, used: state.space.total - free, free } };
 }
@@ -113,7 +114,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const id = store.newId(state.generations.map((generation) => generation.id));
     const steps = planChange(withMounted(volume, withFreedSpace(session, neededBytes)), {
       change: wanted,
-      ...(chosen === undefined ? {} : { base: chosen }),
+      ...given({ base: chosen }),
       id,
       force: flags.force === true,
       neededBytes,
@@ -129,6 +130,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       command,
       description: flags.description,
       prepared,
+      json: flags.json === true,
       templateBefore: templateOf(store, state),
       template: undefined,
       draft: undefined,
@@ -151,7 +153,7 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
     kind: "packages",
     verb: "upgrade",
     packages: [],
-    ...(release === undefined ? {} : { release }),
+    ...given({ release }),
   }));
 }
 

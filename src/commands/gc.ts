@@ -8,6 +8,7 @@ import { deletion, describeGcStep, planGc } from "../plan/gc.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session/session.ts";
+import { given } from "../model/given.ts";
 
 export interface GcFlags extends WriteFlags {
   keep?: string;
@@ -21,8 +22,10 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
     const retention = retentionWish(
       {
         ...settings,
-        ...(flags.keep === undefined ? {} : { keepCount: count(flags.keep) }),
-        ...(flags.free === undefined ? {} : { minFree: space(flags.free) }),
+        ...given({
+          keepCount: flags.keep === undefined ? undefined : count(flags.keep),
+          minFree: flags.free === undefined ? undefined : space(flags.free),
+        }),
       },
       state.space.total,
     );

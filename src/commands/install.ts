@@ -13,7 +13,7 @@ import type { MachineFlags } from "../model/machine/keys.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
-import type { DiskTarget } from "../model/disk/partitions.ts";
+import type { DiskTarget } from "../plan/disk.ts";
 import { FirnError, orThrow, type Problem } from "../model/problem.ts";
 import { describeInstallStep, planInstall, type InstallPlan } from "../plan/install.ts";
 import type { Report } from "../report/report.ts";

@@ -1,4 +1,5 @@
-import { planDisk, sizeLine, type DiskGuids, type DiskLayout, type DiskTarget } from "../model/disk/partitions.ts";
+import { sizeLine, type DiskGuids, type DiskLayout } from "../model/disk/partitions.ts";
+import { planDisk, type DiskTarget } from "./disk.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { isRefusal, type Refusal } from "../model/problem.ts";
 

@@ -1,4 +1,4 @@
-import { problemOf } from "../host/kernel/failure.ts";
+import { isSysError, problemOf } from "../host/kernel/failure.ts";
 import { exit } from "../host/kernel/environment.ts";
 import { print, say } from "../host/machine/terminal.ts";
 import { FirnError, exitCodes, settled, type Problem } from "../model/problem.ts";
@@ -11,8 +11,8 @@ function answer({ data, lines, effect }: Result, json: boolean): void {
   try {
     print(text);
   } catch (error) {
-    const { message } = problemOf(error);
-    const problem: Problem = { code: "E_OUTPUT", message: `The answer could not be written: ${message}` };
+    const why = isSysError(error) ? error.reason : problemOf(error).message;
+    const problem: Problem = { code: "E_OUTPUT", message: `The answer could not be written to stdout: ${why}.` };
     throw FirnError.of(effect === undefined ? problem : settled(problem, effect));
   }
 }

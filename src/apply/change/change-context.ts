@@ -16,6 +16,8 @@ export interface ChangeContext {
   readonly command: string;
   readonly description: string | undefined;
   readonly prepared: PreparedChange;
+  /** Stdout is for one JSON object: what a command or shell prints goes to stderr. */
+  readonly json: boolean;
   /** The fstab template as it was when the change began. */
   readonly templateBefore: string;
   /** The template from this generation on, when the change brings another. */

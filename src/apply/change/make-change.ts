@@ -7,6 +7,7 @@ import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
 import type { ChangeContext } from "./change-context.ts";
+import { given } from "../../model/given.ts";
 
 /** What a change asks for beside what it did to the draft. */
 export interface Made {
@@ -22,20 +23,24 @@ type Makers = {
 
 /** The terminal's own settings, for programs that a person uses. */
 function terminalEnvironment(): Record<string, string> {
-  const term = ownVariable("TERM");
-  return { ...(term === undefined ? {} : { TERM: term }), PS1: "firn draft \\w # " };
+  return given({ TERM: ownVariable("TERM"), PS1: "firn draft \\w # " });
 }
 
-function runShell(root: string): void {
-  const { status } = tryRun(["/bin/sh", "-l"], { chroot: root, terminal: true, env: terminalEnvironment() });
+/** Runs a program as a person's own, in the draft. Gives its exit code. */
+function runAtTerminal(argv: readonly string[], chroot: string, keepStdout: boolean): number {
+  return tryRun(argv, { chroot, terminal: true, keepStdout, env: terminalEnvironment() }).status;
+}
+
+function runShell(root: string, json: boolean): void {
+  const status = runAtTerminal(["/bin/sh", "-l"], root, json);
   if (status === 0) return;
   const keep =
     isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
   if (!keep) throw new FirnError("E_COMMAND", `The shell ended with exit code ${status}.`);
 }
 
-function runCommand(argv: readonly string[], root: string): void {
-  const { status } = tryRun(argv, { chroot: root, terminal: true, env: terminalEnvironment() });
+function runCommand(argv: readonly string[], root: string, json: boolean): void {
+  const status = runAtTerminal(argv, root, json);
   if (status === 0) return;
   throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
 }
@@ -69,19 +74,19 @@ const makers: Makers = {
     changePackages(change, root, context);
     return {};
   },
-  command: ({ argv }, root) => {
-    runCommand(argv, root);
+  command: ({ argv }, root, { json }) => {
+    runCommand(argv, root, json);
     return {};
   },
-  shell: (_, root, { report }) => {
+  shell: (_, root, { report, json }) => {
     report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
-    runShell(root);
+    runShell(root, json);
     return {};
   },
-  edit: ({ file, editor }, root) => {
+  edit: ({ file, editor }, root, { json }) => {
     if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
-    runCommand([...editor, file], root);
+    runCommand([...editor, file], root, json);
     return {};
   },
   "add-commons": (change, root, context) => shareFolder(change, root, context),

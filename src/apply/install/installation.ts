@@ -15,6 +15,7 @@ import type { InstallStep } from "../../plan/install.ts";
 import type { Report } from "../../report/report.ts";
 import type { Draft, VolumeStore } from "../store/volume-store.ts";
 import type { Prepared } from "./prepare.ts";
+import { given } from "../../model/given.ts";
 
 export interface InstallTarget {
   /** The disk or the image file. */
@@ -63,22 +64,23 @@ export class Installation implements Disposable {
 
   get template(): string {
     const { compression } = this.config.disk;
-    const swap = this.swapUuid === undefined ? {} : { swapUuid: this.swapUuid };
-    return renderTemplate({ rootUuid: this.rootUuid, compression, commons: this.shared, ...swap });
+    const { rootUuid, swapUuid, shared: commons } = this;
+    return renderTemplate(given({ rootUuid, compression, commons, swapUuid }));
   }
 
   get menu(): string {
     const { system, disk } = this.config;
-    return bootLoader.menu({
+    const menu = given({
       slots: disk.slots,
       flavor: system.flavor,
       rootUuid: this.rootUuid,
       partitionGuid: partitionNamed(this.layout, "ROOT").guid,
       cmdline: system.cmdline,
-      ...(system.serial === undefined ? {} : { serial: system.serial }),
+      serial: system.serial,
       timeoutSeconds: MENU_TIMEOUT,
       modules: bootModules,
     });
+    return bootLoader.menu(menu);
   }
 
   map(name: "EFI" | "ROOT"): MappedPartition {

@@ -4,6 +4,7 @@ import type { Refusal } from "../../model/problem.ts";
 import { enableRemovablePath, writeBootLoader, type LoaderFiles } from "./esp.ts";
 import { makeBootFilesReadable } from "./read-boot-files.ts";
 import { findRefind, hostRefindFolders } from "./refind.ts";
+import { given } from "../../model/given.ts";
 
 export type { LoaderFiles } from "./esp.ts";
 
@@ -35,7 +36,7 @@ export const bootLoader: BootLoader = {
   find: ({ arch, dir, unpacked }) =>
     findRefind({
       arch,
-      ...(dir === undefined ? {} : { dir }),
+      ...given({ dir }),
       packageDirs: unpacked === undefined ? hostRefindFolders : [unpacked],
     }),
   menu: renderRefindConf,

@@ -44,6 +44,7 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
 
 /** Whether the filesystem that holds the image has no room left: then whatever failed in the image failed for that. */
 export function filledUp(path: string): Refusal | undefined {
+  if (!exists(path)) return undefined;
   const folder = folderOf(path);
   if (filesystemSpace(folder).free >= 2 ** 20) return undefined;
   return refuse(

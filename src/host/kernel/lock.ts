@@ -1,5 +1,5 @@
 import { FirnError } from "../../model/problem.ts";
-import { Fd, readTextIfAny } from "./files.ts";
+import { exists, Fd, readTextIfAny } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
 import { checkInterrupt, pause } from "./run.ts";
 import { typeOf } from "./stat.ts";
@@ -65,13 +65,11 @@ export function imageIdentity(path: string): string | undefined {
 /**
  * Held while a disk or image is attached and mounted, by readers too, for the milliseconds that this takes: two loop
  * devices over one image would be two caches of one filesystem, and whoever comes second must find the first one's.
+ * The lock is on the disk or image itself: looking at one leaves no file behind.
  */
 export function lockAttaching(target: string): Disposable | undefined {
-  const stat = sys.stat(target, true);
-  if (stat === null) return undefined;
-  runDirectory("");
-  const name = imageIdentity(target) ?? `${stat.rdev}`;
-  const fd = Fd.open(`${RUN}/attach.${name}`, O.RDWR | O.CREAT, 0o600);
+  if (!exists(target)) return undefined;
+  const fd = Fd.reading(target);
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
     pause(ATTACH_POLL);
     checkInterrupt();

@@ -15,6 +15,8 @@ export interface RunOptions {
   stdin?: number;
   /** The terminal itself instead of pipes: for shells and editors. */
   terminal?: boolean;
+  /** At the terminal, what it prints goes to stderr: stdout is kept for firn's own answer. */
+  keepStdout?: boolean;
   /** Called with each line of stdout as it comes. */
   onLine?: (line: string) => void;
 }
@@ -64,7 +66,7 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Finis
   const stdin = input?.[0] ?? given ?? 0;
   let pid: number;
   try {
-    const fds = [stdin, pipes[0]?.[1] ?? 1, pipes[1]?.[1] ?? 2];
+    const fds = [stdin, pipes[0]?.[1] ?? (options.keepStdout ? 2 : 1), pipes[1]?.[1] ?? 2];
     pid = sys.spawn(argv, env, fds, options.chroot ?? null, options.cwd ?? (options.chroot === undefined ? null : "/"));
   } catch (error) {
     for (const fd of [...pipes.map(([read]) => read), ...(input ? [input[1]] : [])]) sys.close(fd);

@@ -1,29 +1,30 @@
 import { exit, isTerminal as isTty, stderr, stdin, stdout } from "../kernel/environment.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { decode, type Fd } from "../kernel/files.ts";
+import { decode } from "../kernel/files.ts";
 import { checkInterrupt } from "../kernel/run.ts";
-
-/** Writes to stdout. A reader that went away (`firn list | head`) ends the program as it ends any other. */
-export function print(text: string): void {
-  write(stdout, text);
-}
-
-/** Writes to stderr. */
-export function say(text: string): void {
-  write(stderr, text);
-}
 
 /** 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
-function write(stream: Fd, text: string): void {
+/**
+ * Writes to stdout. A reader that went away (`firn list | head`) ends the program as it ends any other, its work being
+ * done. Throws SysError where stdout is closed or full.
+ */
+export function print(text: string): void {
   try {
-    stream.write(text);
+    stdout.write(text);
   } catch (error) {
     if (!isSysError(error, "EPIPE")) throw error;
-    // Nobody reads the talk any more; the work goes on. An answer that nobody reads ends the program, its work being
-    // done.
-    if (stream === stdout) exit(BROKEN_PIPE);
+    exit(BROKEN_PIPE);
+  }
+}
+
+/** Writes to stderr. When nobody takes the talk any more, the work goes on all the same. */
+export function say(text: string): void {
+  try {
+    stderr.write(text);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * How a configuration file is declared: each key once. Its schema, flags, example, man page and defaults are made from
- * that. Open to the other doors: machine/ declares its keys so. No valibot here: the command tree reads the declarations
- * at every start.
+ * that. Open to the other doors: machine/ declares its keys so.
+ * No valibot here: the command tree reads the declarations at every start.
  *
  * Words are plain English, with what is typed or read literally in backticks, which the man page sets apart.
  */

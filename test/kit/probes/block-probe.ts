@@ -3,7 +3,8 @@
  * JSON, as main.ts prints an error: with its code.
  */
 import { bootModules } from "../../../src/model/boot/menu.ts";
-import { partitionNamed, planDisk, type DiskWish } from "../../../src/model/disk/partitions.ts";
+import { partitionNamed } from "../../../src/model/disk/partitions.ts";
+import { planDisk, type DiskWish } from "../../../src/plan/disk.ts";
 import { describeDisk, holdsData, refuseDisk } from "../../../src/model/disk/inspection.ts";
 import { FirnError, isRefusal, orThrow } from "../../../src/model/problem.ts";
 import { findPartitions, mapPartition, waitForPartitions } from "../../../src/host/disk/map.ts";

@@ -13,14 +13,15 @@ const skip = requires("root", "loop", "mirror");
 
 /** The lines of an upgrade at which a signal is sent. */
 const moments: readonly RegExp[] = [
-  /^\[\d\/\d\] Open draft/m,
-  /^\[\d\/\d\] apk upgrade/m,
+  /^\[\d+\/\d+\] Open draft/m,
+  /^\[\d+\/\d+\] Upgrade the packages/m,
   /^ +\(1\/1\) Upgrading apk-tools/m,
   /^ +\(4\/8\) Upgrading/m,
   /^ +\(8\/8\) Upgrading/m,
-  /^\[\d\/\d\] Look at what changed/m,
-  /^\[\d\/\d\] Check the boot files/m,
-  /^\[\d\/\d\] Make it slot 0/m,
+  /^\[\d+\/\d+\] Write its fstab/m,
+  /^\[\d+\/\d+\] Look at what changed/m,
+  /^\[\d+\/\d+\] Check the boot files/m,
+  /^\[\d+\/\d+\] Make it slot 0/m,
 ];
 
 describe("an upgrade that is interrupted boots the old or the new generation", { skip }, () => {

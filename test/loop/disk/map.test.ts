@@ -261,7 +261,6 @@ test("a disk in use is refused with what uses it, and where", { skip }, () => {
     const mounted = probe("inspect", { path: inner }).refusal;
     assert.equal(mounted?.code, "E_DISK_BUSY");
     assert.ok(mounted?.message.startsWith(`${inner} is mounted on ${place}`), mounted?.message);
-    assert.match(mounted?.message ?? "", /Nothing was changed\.$/);
     assert.match(mounted?.hint ?? "", /Unmount it/);
     // In a namespace that does not see the mount, the kernel still knows that the device is taken.
     const hidden = probe("inspect", { path: inner }, behind(`umount '${place}'`));
@@ -289,7 +288,7 @@ test("the disk of the running system is refused, and what is no disk is named fo
   sh("mkfs.ext4", "-q", disk);
   const refusal = probe("inspect", { path: disk }, behind(`mount ${disk} /`)).refusal;
   assert.equal(refusal?.code, "E_DISK_BUSY");
-  assert.match(refusal?.message ?? "", /holds the running system\. Nothing was changed\./);
+  assert.match(refusal?.message ?? "", /holds the running system\.$/);
 });
 
 test(
@@ -333,7 +332,7 @@ test("an image is not made over a file, without its folder, or without the space
   const path = join(work, "huge.img");
   const huge = refused("image", { path, bytes: 2 ** 50, needed: 2 ** 50 });
   assert.equal(huge.code, "E_IMAGE_SPACE");
-  assert.match(huge.message, /1073741824 MiB/);
+  assert.match(huge.message, /1048576\.0 GiB/);
   assert.ok(!existsSync(path));
 });
 

@@ -245,14 +245,14 @@ default = ["!acpid"]
     const dry = await firn(["image", image, "--size", "1G", "--dry-run", ...flags]);
     assert.equal(dry.status, 0, dry.stderr);
     assert.match(dry.stdout, /Would:\n1\. Make the image file\n2\. Partition: EFI 64 MiB, ROOT .*, SWAP 64 MiB\n/);
-    assert.match(dry.stdout, /\n17\. Make the disk bootable\n18\. [^\n]*\n$/);
+    assert.match(dry.stdout, /\n18\. Make the disk bootable\n19\. [^\n]*\n$/);
     assert.ok(!existsSync(image));
     const data = JSON.parse((await firn(["image", image, "--size", "1G", "--dry-run", "--json", ...flags])).stdout) as {
       dryRun: boolean;
       steps: string[];
       config: { identity: { root: { passwordHash: string } } };
     };
-    assert.deepEqual([data.dryRun, data.steps.length], [true, 18]);
+    assert.deepEqual([data.dryRun, data.steps.length], [true, 19]);
     assert.equal(data.config.identity.root.passwordHash, "(hidden)");
     assert.ok(!existsSync(image));
     await nothingLeft(work);

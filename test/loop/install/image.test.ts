@@ -47,7 +47,7 @@ describe("firn image makes what the volume format says", { skip }, () => {
 
   it("a run leaves no mount, no loop device and no process", () => nothingLeft(work));
 
-  it("the answer on stdout says what boots, the slots and the login; the talk has a line for each of the 18 steps", () => {
+  it("the answer on stdout says what boots, the slots and the login; the talk has a line for each of the 19 steps", () => {
     const [boots = "", menu = "", login = "", ...rest] = made.stdout.trimEnd().split("\n");
     assert.match(
       boots,
@@ -56,10 +56,10 @@ describe("firn image makes what the volume format says", { skip }, () => {
     assert.match(menu, /^Boot menu: 4 slots.*console on ttyS0/);
     assert.match(login, /^Log in: root, by password\.$/);
     assert.deepEqual(rest, []);
-    const steps = made.stderr.split("\n").flatMap((line) => /^\[(\d+)\/18\] /.exec(line)?.[1] ?? []);
+    const steps = made.stderr.split("\n").flatMap((line) => /^\[(\d+)\/19\] /.exec(line)?.[1] ?? []);
     assert.deepEqual(
       steps,
-      Array.from({ length: 18 }, (_, index) => String(index + 1)),
+      Array.from({ length: 19 }, (_, index) => String(index + 1)),
     );
   });
 

@@ -55,7 +55,7 @@ const order = { disk: kindsOf("disk"), image: kindsOf("image") };
 /** The number that firn shows for a step. */
 const numberOf = (kind: "disk" | "image", step: InstallStep["kind"]): number => order[kind].indexOf(step) + 1;
 /** Steps of milliseconds. */
-const small: readonly InstallStep["kind"][] = ["fstab", "flush", "boot-files", "seal", "commit"];
+const small: readonly InstallStep["kind"][] = ["fstab", "flush", "make-readable", "boot-files", "seal"];
 const imageStep = (step: InstallStep["kind"]): number => numberOf("image", step);
 const diskStep = (step: InstallStep["kind"]): number => numberOf("disk", step);
 /** Milliseconds after a step's line: at once, and somewhere within. */

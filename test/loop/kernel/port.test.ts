@@ -19,7 +19,7 @@ let answer: Answer;
 
 before(async () => {
   work = mkdtempSync(join(tmpdir(), "firn-port-"));
-  const program = await buildFirn(join(import.meta.dirname, "../../kit/port-probe.ts"), join(work, "probe"));
+  const program = await buildFirn(join(import.meta.dirname, "../../kit/probes/port-probe.ts"), join(work, "probe"));
   answer = JSON.parse(execFileSync(program, { encoding: "utf8", input: "" })) as Answer;
 });
 

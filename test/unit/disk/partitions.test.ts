@@ -3,18 +3,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import {
   MiB,
-  guidFrom,
   fatSectorsPerCluster,
+  guidFrom,
   minimumEspBytes,
   partitionPath,
-  planDisk,
-} from "../../../src/model/disk/partitions.ts";
-import {
   sgdiskArguments,
   type DiskLayout,
-  type DiskTarget,
-  type DiskWish,
 } from "../../../src/model/disk/partitions.ts";
+import { planDisk, type DiskTarget, type DiskWish } from "../../../src/plan/disk.ts";
 import { isRefusal, type Refusal } from "../../../src/model/problem.ts";
 
 const GiB = 1024 * MiB;

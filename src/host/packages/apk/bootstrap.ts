@@ -8,6 +8,7 @@ import { run, tryRun } from "../../kernel/run.ts";
 import { download } from "./download.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyIndex, verifyPackage } from "./verify.ts";
+import { given } from "../../../model/given.ts";
 
 /** A way to run apk. */
 export interface ApkTool {
@@ -190,8 +191,7 @@ function unpackedTool(root: string, tmp: string): ApkTool & Disposable {
 
 /** OpenSSL inside apk looks for certificates where Alpine keeps them; elsewhere it has to be told. */
 function certificates(root: string): Record<string, string> {
-  const bundle = firstFile(root, ["etc/ssl/certs/ca-certificates.crt", "etc/ssl/cert.pem"]);
-  return bundle === undefined ? {} : { SSL_CERT_FILE: bundle };
+  return given({ SSL_CERT_FILE: firstFile(root, ["etc/ssl/certs/ca-certificates.crt", "etc/ssl/cert.pem"]) });
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   type ApkTarget,
 } from "./target.ts";
 import { readIndex, verifyPackage, type SignedIndex } from "./verify.ts";
+import { given } from "../../../model/given.ts";
 
 /**
  * An empty root whose apk has read every repository: apk 2.14 refreshes an index only for a root that it can write to.
@@ -121,7 +122,7 @@ export function indexRecords(target: ApkTarget, wanted?: ReadonlySet<string>): O
     (wanted === undefined ? parseIndex(text) : recordsNamed(text, wanted)).map((record) => ({
       ...record,
       network: folder === undefined,
-      ...(folder === undefined ? {} : { folder }),
+      ...given({ folder }),
     })),
   );
 }

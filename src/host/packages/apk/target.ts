@@ -15,6 +15,7 @@ import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
 import { proxySettings } from "./download.ts";
 import { installedPackages } from "./installed.ts";
+import { given } from "../../../model/given.ts";
 
 /** An apk, the root it works on, and what it may install from. All paths are as that apk sees them. */
 export interface ApkTarget {
@@ -98,8 +99,7 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
   ];
   return tryRun(argv, {
     env: { ...proxySettings(), ...tool.env },
-    ...(target.chroot === undefined ? {} : { chroot: target.chroot }),
-    ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+    ...given({ chroot: target.chroot, onLine: options.onLine }),
   });
 }
 

@@ -2,8 +2,8 @@
  * Not a test: what the native layer does with calls that fail, called by port.test.ts in firn's own engine. Prints
  * JSON.
  */
-import { isSysError } from "../../src/host/kernel/failure.ts";
-import { sys } from "../../src/host/kernel/sys.ts";
+import { isSysError } from "../../../src/host/kernel/failure.ts";
+import { sys } from "../../../src/host/kernel/sys.ts";
 
 /** The errno's name of a call that fails. */
 function failure(call: () => unknown): string {

@@ -43,14 +43,9 @@ export const plugin: Plugin = {
   },
 };
 
-/** An expression: the counters without the places they stand for, as JSON. */
+/** An expression for the bundle: the counters without the places they stand for, as JSON. */
 const JSON_OF_COUNTERS =
   "JSON.stringify(Object.values(globalThis.__coverage__ ?? {}).map(({ path, s, f, b }) => ({ path, s, f, b })))";
-
-/** For Node: what `process.on("exit")` writes. */
-export function countersOfThisProcess(): string {
-  return (0, eval)(JSON_OF_COUNTERS) as string;
-}
 
 /**
  * The first lines of an instrumented bundle. The file is opened at the start: at the end a process may have another

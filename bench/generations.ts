@@ -19,6 +19,7 @@ import {
   bootedVolume,
   countNames,
   fill,
+  firnSubjects,
   manyFiles,
   newIds,
   overwrite,
@@ -46,7 +47,7 @@ function find(series: readonly Series[], name: string): Series {
 function judge(series: readonly Series[], factor: number, ahead: (name: string) => boolean, who: string): Row[] {
   const [bare, own] = [find(series, LIMIT), find(series, FIRN)];
   const rivals = series.filter(
-    ({ name, values }) => name !== LIMIT && name !== FIRN && values.length > 0 && ahead(name),
+    ({ name, values }) => name !== LIMIT && !name.startsWith(FIRN) && values.length > 0 && ahead(name),
   );
   const goal: Goal = {
     text: `≤ ${factor}, ahead of ${who}`,
@@ -77,10 +78,11 @@ async function oneRoot(
           return limit(bench.tools, "generation", top, base, newIds(1)[0] ?? "", CHANGED);
         },
       },
-      {
-        name: FIRN,
-        run: () => bootedFirn(bench, volume, "run", "--base", base, "--", ...overwrite(`/${CHANGED}`)).milliseconds,
-      },
+      ...firnSubjects(
+        bench,
+        FIRN,
+        (each) => bootedFirn(each, volume, "run", "--base", base, "--", ...overwrite(`/${CHANGED}`)).milliseconds,
+      ),
       ...others.map((peer): Subject => ({ name: peer.name, run: peer.generation, ...slow(peer.program) })),
     ],
     ROUNDS,
@@ -95,7 +97,7 @@ async function oneRoot(
   const back = interleave(
     [
       { name: LIMIT, run: (round) => limit(bench.tools, "switch", top, both[round % 2] ?? base) },
-      { name: FIRN, run: () => bootedFirn(bench, volume, "rollback").milliseconds },
+      ...firnSubjects(bench, FIRN, (each) => bootedFirn(each, volume, "rollback").milliseconds),
       ...others.map((peer): Subject => ({ name: peer.name, run: peer.rollback, ...slow(peer.program) })),
     ],
     ROUNDS,
@@ -126,7 +128,7 @@ function collect(bench: Bench, volume: BenchVolume, name: string): void {
     const series = interleave(
       [
         { name: LIMIT, run: () => limit(bench.tools, "gc", volume.top, ...fresh()) },
-        { name: FIRN, run: () => bootedFirn(bench, volume, "gc", ...fresh()).milliseconds },
+        ...firnSubjects(bench, FIRN, (each) => bootedFirn(each, volume, "gc", ...fresh()).milliseconds),
       ],
       rounds,
     );
@@ -150,7 +152,7 @@ async function lists(bench: Bench): Promise<void> {
     const series = interleave(
       [
         { name: LIMIT, run: () => limit(bench.tools, "list", volume.top) },
-        { name: FIRN, run: () => bootedFirn(bench, volume, "list").milliseconds },
+        ...firnSubjects(bench, FIRN, (each) => bootedFirn(each, volume, "list").milliseconds),
         ...others,
       ],
       ROUNDS,

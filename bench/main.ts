@@ -4,7 +4,7 @@
  * root, and bench/setup for the peers.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,13 @@ const benchmarks: Record<string, () => Promise<(bench: Bench) => Promise<void>>>
 const FOLDER = "FIRN_BENCH_FOLDER";
 
 async function measure(folder: string, wanted: readonly string[]): Promise<void> {
-  const bench = { folder: join(folder, "work"), firn: join(folder, "firn-bench"), tools: compileTools(folder) };
+  const beside = join(folder, "firn-before");
+  const bench = {
+    folder: join(folder, "work"),
+    firn: join(folder, "firn-bench"),
+    before: existsSync(beside) ? beside : undefined,
+    tools: compileTools(folder),
+  };
   mkdirSync(bench.folder);
   const processor = cpus()[0]?.model ?? "unknown processor";
   console.log(`${cpus().length} × ${processor}, Linux ${release()}, ${new Date().toISOString().slice(0, 10)}`);
@@ -43,6 +49,8 @@ async function isolated(wanted: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "firn-bench-"));
   try {
     copyFileSync(binary, join(folder, "firn-bench"));
+    const before = process.env["FIRN_BENCH_BEFORE"];
+    if (before !== undefined) copyFileSync(before, join(folder, "firn-before"));
     const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
     const { status } = spawnSync("unshare", ["--mount", "--propagation", "private", ...again], {
       stdio: "inherit",

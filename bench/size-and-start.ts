@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { baseImage, machineFlags } from "../test/kit/image.ts";
 import { installed, interleave, median, must, printTable, ratio, row, type Series, type Subject } from "./measure.ts";
 import { time, trace, type Trace } from "./stopwatch.ts";
-import { bootedFirn, bootedVolume, type Bench } from "./volume.ts";
+import { bootedFirn, bootedVolume, firnSubjects, type Bench } from "./volume.ts";
 
 const MEBIBYTE = 1024;
 
@@ -13,10 +13,11 @@ function only(series: readonly Series[], name: string): Series {
   return found;
 }
 
-function starts({ tools, firn }: Bench): void {
+function starts({ tools, firn, before }: Bench): void {
   const programs: [name: string, argv: string[]][] = [
     ["true", ["true"]],
     ["firn --version", [firn, "--version"]],
+    ...(before === undefined ? [] : [["firn --version, before", [before, "--version"]] as [string, string[]]]),
     ["snapper --version", ["snapper", "--version"]],
     ["ostree --version", ["ostree", "--version"]],
     ["node -e 0", ["node", "-e", "0"]],
@@ -47,8 +48,8 @@ async function reading(bench: Bench): Promise<void> {
   must(["cp", "--sparse=always", await baseImage("2G"), image]);
   const series = interleave(
     [
-      { name: "firn status, booted", run: () => bootedFirn(bench, volume, "status").milliseconds },
-      { name: "firn list, booted", run: () => bootedFirn(bench, volume, "list").milliseconds },
+      ...firnSubjects(bench, "firn status, booted", (each) => bootedFirn(each, volume, "status").milliseconds),
+      ...firnSubjects(bench, "firn list, booted", (each) => bootedFirn(each, volume, "list").milliseconds),
       {
         name: "firn status --volume IMAGE",
         run: () => time(bench.tools, [bench.firn, "status", "--volume", image]).milliseconds,

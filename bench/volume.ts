@@ -1,8 +1,8 @@
 import { randomFillSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { baseImage } from "../test/kit/image.ts";
-import { must } from "./measure.ts";
+import { must, type Subject } from "./measure.ts";
 import { limit, time, type Timed, type Tools } from "./stopwatch.ts";
 
 /** What every benchmark gets: an empty folder of its own, in a private mount namespace, and the programs. */
@@ -11,6 +11,8 @@ export interface Bench {
   tools: Tools;
   /** A copy of dist/firn that nobody rebuilds meanwhile. */
   firn: string;
+  /** Another firn to measure beside it, in the same run: FIRN_BENCH_BEFORE. */
+  before: string | undefined;
 }
 
 /** The file that every new generation changes, 20 kB. */
@@ -56,7 +58,7 @@ export function slot(top: string, number: number): string {
  * is a kernel of its own. `change` may alter slot 0 before it is "booted".
  */
 export async function bootedVolume(
-  { folder, firn, tools }: Bench,
+  { folder, firn, before, tools }: Bench,
   name: string,
   size: string,
   change: (root: string) => void = () => {},
@@ -84,13 +86,22 @@ export async function bootedVolume(
   must(["mount", "--rbind", "/dev", join(root, "dev")]);
   must(["mount", "-t", "tmpfs", "-o", "mode=755", "run", join(root, "run")]);
   must(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmp", join(root, "tmp")]);
-  must(["cp", firn, tools.limit, join(root, "run")]);
+  must(["cp", firn, ...(before === undefined ? [] : [before]), tools.limit, join(root, "run")]);
   return { image, top, root, base };
 }
 
 /** Runs firn on the booted system. */
-export function bootedFirn({ tools }: Bench, { root }: BenchVolume, ...args: readonly string[]): Timed {
-  return time(tools, ["/run/firn-bench", ...args], { root });
+export function bootedFirn({ tools, firn }: Bench, { root }: BenchVolume, ...args: readonly string[]): Timed {
+  return time(tools, [`/run/${basename(firn)}`, ...args], { root });
+}
+
+/** firn doing something, and the firn of before beside it where there is one. `run` gives milliseconds. */
+export function firnSubjects(bench: Bench, name: string, run: (bench: Bench) => number): Subject[] {
+  const { before } = bench;
+  return [
+    { name, run: () => run(bench) },
+    ...(before === undefined ? [] : [{ name: `${name}, before`, run: () => run({ ...bench, firn: before }) }]),
+  ];
 }
 
 let counter = 0;

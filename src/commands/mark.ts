@@ -18,7 +18,7 @@ function change(
 ): Result {
   return writing(flags, command, ({ store, state, carryOut }) => {
     const id = choose(state);
-    const { steps, record } = planMark(state, id, edit);
+    const { steps, record } = planMark(state, id, edit, done);
     const plan = { steps, describe: describeMarkStep };
     const changed = steps.length > 0 && !flags.dryRun;
     if (flags.dryRun) return planned(plan, { id, changed, ...record });

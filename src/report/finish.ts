@@ -6,14 +6,15 @@ import { problemJson, problemText } from "./problem-text.ts";
 import type { Result } from "./result.ts";
 
 /** Writes the answer to stdout. Throws E_OUTPUT when that fails, with what the command did all the same. */
-function answer({ data, lines, effect }: Result, json: boolean): void {
-  const text = json ? `${JSON.stringify(data)}\n` : lines.map((line) => `${line}\n`).join("");
+function answer(result: Result, json: boolean): void {
+  // Only the one that is asked for is looked at: a costly one is a getter.
+  const text = json ? `${JSON.stringify(result.data)}\n` : result.lines.map((line) => `${line}\n`).join("");
   try {
     print(text);
   } catch (error) {
     const why = isSysError(error) ? error.reason : problemOf(error).message;
     const problem: Problem = { code: "E_OUTPUT", message: `The answer could not be written to stdout: ${why}.` };
-    throw FirnError.of(effect === undefined ? problem : settled(problem, effect));
+    throw FirnError.of(result.effect === undefined ? problem : settled(problem, result.effect));
   }
 }
 

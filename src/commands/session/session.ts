@@ -101,14 +101,14 @@ export function changing(flags: { json?: boolean }, use: (command: Changing) => 
   let known: Result | undefined;
   try {
     isolate();
-    const result = use({ report, standing, answer: (answered) => (known = answered) });
-    return { ...result, effect: standing.effect };
+    known = use({ report, standing, answer: (answered) => (known = answered) });
   } catch (error) {
     const problem = settled(problemOf(error), standing.effect, standing.about);
     if (known === undefined) throw FirnError.of(problem);
     report.note(`What was asked for is done, but: ${problem.message}`);
-    return { ...known, effect: standing.effect };
   }
+  known.effect = standing.effect;
+  return known;
 }
 
 /** Changes a volume, as its one writer. With --dry-run it only looks: no lock, no write mount. */

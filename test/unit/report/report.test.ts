@@ -140,6 +140,22 @@ test("an answer goes to stdout, one line each, or one JSON object", () => {
   assert.equal(recorded(() => finish({}, () => ({ data: {}, lines: [], exit: 3 }))).exit, 3);
 });
 
+test("of an answer only what is asked for is made", () => {
+  const asked: string[] = [];
+  const lazy = () => ({
+    get data() {
+      return asked.push("data");
+    },
+    get lines() {
+      asked.push("lines");
+      return ["one"];
+    },
+  });
+  recorded(() => finish({}, lazy));
+  recorded(() => finish({ json: true }, lazy));
+  assert.deepEqual(asked, ["lines", "data"]);
+});
+
 test("a problem goes to stderr with its exit code, and to stdout when JSON is asked for", () => {
   const failing = () => {
     throw new FirnError("E_LOCKED", "m", "h");

@@ -16,6 +16,7 @@ import type { VolumeState } from "../model/volume/state.ts";
 import {
   GENERATION_OVERHEAD,
   describeStep,
+  lacksSpace,
   planChange,
   planEdit,
   type Change,
@@ -67,9 +68,8 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
  * give it back.
  */
 function withFreedSpace({ volume, state }: WriteSession, needed: number): VolumeState {
-  const enough = needed + GENERATION_OVERHEAD;
-  if (state.space.free >= enough || volume.access === "read") return state;
-  const free = awaitFreed(volume.path, enough);
+  if (!lacksSpace(state, needed) || volume.access === "read") return state;
+  const free = awaitFreed(volume.path, needed + GENERATION_OVERHEAD);
   return { ...state, space: { ...state.space, used: state.space.total - free, free } };
 }
 
@@ -112,7 +112,9 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const prepared = base === undefined ? unprepared : prepareChange(volume.path, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
     const id = store.newId(state.generations.map((generation) => generation.id));
-    const steps = planChange(withMounted(volume, withFreedSpace(session, neededBytes)), {
+    const now = withFreedSpace(session, neededBytes);
+    // Every process is asked for what it has mounted, so only when something may have to go.
+    const steps = planChange(lacksSpace(now, neededBytes) ? withMounted(volume, now) : now, {
       change: wanted,
       ...given({ base: chosen }),
       id,

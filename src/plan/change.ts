@@ -53,8 +53,16 @@ export type ChangeStep =
  */
 export const GENERATION_OVERHEAD = 32 * 1024 * 1024;
 
-/** The steps from a state to a changed, committed generation, or why not. */
-export function planChange(state: DeleterState, wish: ChangeWish): ChangeStep[] | Refusal {
+/** Whether room must be made for so many bytes: the plan then has to know what is mounted. */
+export function lacksSpace({ space }: VolumeState, neededBytes: number): boolean {
+  return space.free < neededBytes + GENERATION_OVERHEAD;
+}
+
+/**
+ * The steps from a state to a changed, committed generation, or why not. Where it `lacksSpace` the state is that of
+ * somebody who deletes.
+ */
+export function planChange(state: VolumeState | DeleterState, wish: ChangeWish): ChangeStep[] | Refusal {
   const base = wish.base ?? state.slots[0];
   if (base === undefined) {
     return refuse(
@@ -83,9 +91,10 @@ export function planChange(state: DeleterState, wish: ChangeWish): ChangeStep[] 
 }
 
 /** The steps that make room when space is short: none when it is not. */
-function makeRoom(state: DeleterState, wish: ChangeWish, base: GenerationId): ChangeStep[] | Refusal {
+function makeRoom(state: VolumeState | DeleterState, wish: ChangeWish, base: GenerationId): ChangeStep[] | Refusal {
+  if (!lacksSpace(state, wish.neededBytes)) return [];
+  if (!("mounted" in state)) throw new Error("room is to be made, and nobody looked for what is mounted");
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
-  if (state.space.free >= needed) return [];
   const kept = mustKeep(state);
   const generations = state.generations.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
   if (!wish.autoGc || generations.length === 0) return noSpace(state, needed, generations);

@@ -1,8 +1,8 @@
 /* The engine's heap. A run lives for milliseconds and allocates ten thousand small blocks at its start, where musl's
- * allocator, made for safety and small size, took 40 % of the time; and it gives the memory of a block of a few KiB back
- * to the kernel at once, to ask for it again for the next. Here: free lists of blocks up to 32 KiB, cut from regions that
- * the kernel hands over in one piece, already mapped. They are reused but never given back. Larger blocks stay with
- * musl. */
+ * allocator, made for safety and small size, took 40 % of the time; and it gives the memory of a block of a few KiB
+ * back to the kernel at once, to ask for it again for the next. Here: free lists of blocks up to 32 KiB, cut from
+ * regions that the kernel hands over in one piece, already mapped. They are reused but never given back. Larger
+ * blocks stay with musl. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

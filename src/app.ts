@@ -200,7 +200,7 @@ const routes = buildRouteMap({
       verb: async () => (await changed()).edit,
     }),
     rollback: define({
-      brief: "Boot the previous default, or GEN, again",
+      brief: "Boot what runs, the default before it, or GEN, again",
       flags: writing,
       args: ["[GEN]"],
       verb: async () => (await import("./commands/switch.ts")).rollback,

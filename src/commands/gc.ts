@@ -17,7 +17,7 @@ export interface GcFlags extends WriteFlags {
 
 /** `firn gc [GEN…]` */
 export function gc(flags: GcFlags, words: readonly string[]): Result {
-  return writing(flags, "firn gc", ({ volume, store, state, config, carryOut }) => {
+  return writing(flags, "firn gc", ({ volume, store, state, report, config, carryOut }) => {
     const { retention: settings } = config();
     const retention = retentionWish(
       {
@@ -34,7 +34,7 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
     const plan = { steps: deletion(garbage), describe: describeGcStep };
     const data = { deleted: !flags.dryRun, ...garbage };
     if (flags.dryRun) return planned(plan, data);
-    carryOut(plan, gcExecutors, { store });
+    carryOut(plan, gcExecutors, { store, report });
     const total = garbage.generations.length + garbage.drafts.length;
     const all = state.generations.length + state.drafts.length;
     return { data, lines: [total === 0 ? "Nothing to delete." : `Deleted ${total} of ${all}.`] };

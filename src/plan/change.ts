@@ -5,7 +5,7 @@ import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
-import type { DeleterState, VolumeState } from "../model/volume/state.ts";
+import { anchor, type DeleterState, type VolumeState } from "../model/volume/state.ts";
 import { deletion, describeGcStep, type GcStep } from "./gc.ts";
 
 /** What is done to the draft. */
@@ -86,7 +86,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "make-readable" },
     { kind: "boot-files" },
     { kind: "seal" },
-    { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount)) },
+    { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount), anchor(state)) },
   ];
 }
 
@@ -96,7 +96,9 @@ function makeRoom(state: VolumeState | DeleterState, wish: ChangeWish, base: Gen
   if (!("mounted" in state)) throw new Error("room is to be made, and nobody looked for what is mounted");
   const needed = wish.neededBytes + GENERATION_OVERHEAD;
   const kept = mustKeep(state);
-  const generations = state.generations.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
+  // Where nothing says what boots, every one of them may be it.
+  const idle = state.slots.length === 0 ? [] : state.generations;
+  const generations = idle.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
   if (!wish.autoGc || generations.length === 0) return noSpace(state, needed, generations);
   return [...deletion({ generations, drafts: [], linkSets: state.oldLinkSets }), { kind: "await-space" }];
 }

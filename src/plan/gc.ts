@@ -37,6 +37,13 @@ export function planGc(
   named: readonly GenerationId[],
   now: number,
 ): Garbage | Refusal {
+  if (state.slots.length === 0) {
+    return refuse(
+      "E_GENERATION_KEPT",
+      "Nothing says which generation boots: `current` is missing, or its slots lead nowhere. So all of them stay.",
+      "`firn switch GEN` sets one; then gc knows what it must keep.",
+    );
+  }
   const kept = mustKeep(state);
   for (const id of named) {
     const reason = kept.get(id);

@@ -1,7 +1,7 @@
 import type { GenerationId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
-import { previous, type VolumeState } from "../model/volume/state.ts";
+import { anchor, previous, type VolumeState } from "../model/volume/state.ts";
 
 export type SwitchStep =
   | { kind: "require-boot-files"; id: GenerationId }
@@ -9,11 +9,20 @@ export type SwitchStep =
   | { kind: "commit"; slots: readonly GenerationId[] };
 
 /**
- * Makes a generation slot 0: no step when it already is and every slot resolves. `target` undefined means the previous
- * default.
+ * Where a rollback without a name goes: to what runs, when that is not what boots next, else to the previous default.
+ */
+function wayBack(state: VolumeState): GenerationId | undefined {
+  const { booted, slots } = state;
+  const runs = state.generations.some(({ id, complete }) => complete && id === booted);
+  return runs && booted !== slots[0] ? booted : previous(state);
+}
+
+/**
+ * Makes a generation slot 0: no step when it already is and every slot resolves. `target` undefined means the way back:
+ * from what waits for the next boot to what runs, else to the previous default.
  */
 export function planSwitch(state: VolumeState, target: GenerationId | undefined): SwitchStep[] | Refusal {
-  const chosen = target ?? previous(state);
+  const chosen = target ?? wayBack(state);
   if (chosen === undefined) {
     return refuse(
       "E_GENERATION_MISSING",
@@ -25,7 +34,7 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
   return [
     { kind: "require-boot-files", id: chosen },
     { kind: "template", id: chosen },
-    { kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount)) },
+    { kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount), anchor(state)) },
   ];
 }
 

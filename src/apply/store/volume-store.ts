@@ -22,6 +22,7 @@ import {
   replaceText,
   writeText,
 } from "../../host/kernel/files.ts";
+import { lstat, typeOf } from "../../host/kernel/stat.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -138,11 +139,23 @@ export class VolumeStore {
     removeDirectory(path);
   }
 
-  /** Deletes a link set that is not in force. */
-  deleteLinkSet(id: LinkSetId): void {
+  /**
+   * Deletes a link set that is not in force. False, and nothing is deleted, for what is none: a file, or a folder with
+   * anything in it but symlinks that are called like slots.
+   */
+  deleteLinkSet(id: LinkSetId): boolean {
     const folder = `${this.top}/${layout.linkSet(id)}`;
-    for (const name of names(folder)) removeFile(`${folder}/${name}`);
+    const there = lstat(folder);
+    if (there === undefined || typeOf(there) !== "directory") return false;
+    const slots = names(folder);
+    const isSlot = (name: string): boolean => {
+      const found = lstat(`${folder}/${name}`);
+      return /^\d+$/.test(name) && found !== undefined && typeOf(found) === "symlink";
+    };
+    if (!slots.every(isSlot)) return false;
+    for (const name of slots) removeFile(`${folder}/${name}`);
     removeDirectory(folder);
+    return true;
   }
 
   /**

@@ -87,7 +87,7 @@ const disk = table(
       example: "2G",
       flag: { name: "swapSize" },
     }),
-    slots: whole(1, 16, { brief: "Entries of the boot menu, 1 to 16", default: 4, flag: { name: "slots" } }),
+    slots: whole(2, 16, { brief: "Entries of the boot menu, 2 to 16", default: 4, flag: { name: "slots" } }),
     compression: text(parseCompression, {
       brief: "Compression of the files: `zstd`, `zstd:1` to `zstd:15`, `zlib`, `zlib:1` to `zlib:9`, or `none`",
       default: "zstd",

@@ -52,6 +52,12 @@ export function previous(state: VolumeState): GenerationId | undefined {
   return state.slots.find((id) => id !== state.slots[0]);
 }
 
+/** The generation that the menu must never lose: what runs or, when that is not known, the last known good one. */
+export function anchor(state: VolumeState): GenerationId | undefined {
+  const running = state.generations.find(({ id, complete }) => complete && id === state.booted)?.id;
+  return running ?? lastKnownGood(state);
+}
+
 /** The newest generation with a good verdict. */
 export function lastKnownGood(state: VolumeState): GenerationId | undefined {
   return state.generations.findLast(({ record, complete }) => complete && record.verdict === "good")?.id;

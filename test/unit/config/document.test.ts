@@ -46,9 +46,9 @@ const TABLE: readonly Row[] = [
   ["disk = 4", "E_CONFIG_VALUE", "machine.toml: disk: expected a table, found the number 4."],
   ["disk = [4]", "E_CONFIG_VALUE", "machine.toml: disk: expected a table, found a list."],
   ['[disk]\nslots = "four"', "E_CONFIG_VALUE", 'machine.toml: disk.slots: expected a number, found the text "four".'],
-  ["[disk]\nslots = 0", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 1 to 16."],
-  ["[disk]\nslots = 2.5", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 1 to 16."],
-  ["[disk]\nslots = 17", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 1 to 16."],
+  ["[disk]\nslots = 0", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 2 to 16."],
+  ["[disk]\nslots = 2.5", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 2 to 16."],
+  ["[disk]\nslots = 17", "E_CONFIG_VALUE", "machine.toml: disk.slots: is not a whole number from 2 to 16."],
   [
     "[disk]\nesp-size = true",
     "E_CONFIG_VALUE",
@@ -118,7 +118,7 @@ test("all problems of a file are told at once, unknown keys first", () => {
       "m.toml has 4 problems.",
       "  disk.slot: unknown key. Did you mean disk.slots?",
       "  system.flavour: unknown key. Did you mean system.flavor?",
-      "  disk.slots: is not a whole number from 1 to 16.",
+      "  disk.slots: is not a whole number from 2 to 16.",
       '  identity.hostname: "A" has capital letters. Write "a".',
     ].join("\n"),
   });

@@ -92,8 +92,8 @@ test("the JSON schema knows every key, closes every table and describes every va
   ]!;
   assert.deepEqual(disk["properties"]!["slots"], {
     type: "integer",
-    minimum: 1,
+    minimum: 2,
     maximum: 16,
-    description: "Entries of the boot menu, 1 to 16. Default: 4.",
+    description: "Entries of the boot menu, 2 to 16. Default: 4.",
   });
 });

@@ -209,7 +209,7 @@ test("a bad flag is refused by its own name", () => {
   const table: [string, MachineFlags, string][] = [
     ["", { hostname: "A" }, 'E_CONFIG_VALUE: --hostname: "A" has capital letters. Write "a".'],
     ["", { slots: "four" }, 'E_CONFIG_VALUE: --slots: expected a number, found the text "four".'],
-    ["", { slots: "0" }, "E_CONFIG_VALUE: --slots: is not a whole number from 1 to 16."],
+    ["", { slots: "0" }, "E_CONFIG_VALUE: --slots: is not a whole number from 2 to 16."],
     ["", { espSize: "1M" }, "E_CONFIG_VALUE: --esp-size: 1M is too small for FAT32. Give it at least 33M."],
     [
       "",

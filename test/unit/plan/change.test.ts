@@ -102,6 +102,18 @@ test("drafts of runs that ended early go first", () => {
   assert.deepEqual(kinds(two).slice(0, 3), ["delete-draft", "delete-draft", "open-draft"]);
 });
 
+test("many changes before a reboot never push what runs, or the last known good one, out of the menu", () => {
+  const running = { ...state, booted: id("c") };
+  assert.deepEqual(granted(planChange(running, wish())).at(-1), { kind: "commit", slots: ["new", "f", "e", "c"] });
+  const good = volume([generation("a", { verdict: "good" }), ...state.generations.slice(1)]);
+  assert.deepEqual(granted(planChange(good, wish())).at(-1), { kind: "commit", slots: ["new", "f", "e", "a"] });
+});
+
+test("where nothing says what boots, nothing makes room", () => {
+  const lost = { ...withFree(0), slots: [], slotCount: 0 };
+  assert.equal(problemIn(planChange(lost, wish({ base: id("b"), autoGc: true }))).code, "E_NO_SPACE");
+});
+
 test("a forced generation is kept even if nothing changed: no step discards it", () => {
   assert.ok(kinds(granted(planChange(state, wish()))).includes("discard-unchanged"));
   assert.ok(!kinds(granted(planChange(state, wish({ force: true })))).includes("discard-unchanged"));

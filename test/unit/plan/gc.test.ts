@@ -54,6 +54,15 @@ test("gc also takes drafts and link sets that are no longer in force", () => {
   assert.deepEqual(plan, { generations: [], drafts: ["x.draft"], linkSets: ["L"] });
 });
 
+test("where nothing says what boots, gc deletes nothing, named or not, and says how to go on", () => {
+  const lost = { ...state, slots: [], slotCount: 0, linkSet: undefined };
+  for (const named of [[], [ids[0]!]]) {
+    const problem = problemIn(planGc(lost, nothing, named, now));
+    assert.equal(problem.code, "E_GENERATION_KEPT");
+    assert.match(problem.hint ?? "", /firn switch/);
+  }
+});
+
 test("each deletion is a step that says so, and the last one brings them to disk", () => {
   const garbage = { generations: [ids[0]!], drafts: ["x.draft"], linkSets: ["L" as never, "M" as never] };
   assert.deepEqual(deletion(garbage).map(describeGcStep), [
@@ -71,7 +80,7 @@ test("whoever names it, a generation goes only when nothing keeps it, and naming
       const named = picks.map((pick) => any.generations[pick % any.generations.length]!.id);
       const planned = planGc(any, nothing, named, now);
       const kept = mustKeep(any);
-      if (isRefusal(planned)) assert.ok(named.some((each) => kept.has(each)));
+      if (isRefusal(planned)) assert.ok(any.slots.length === 0 || named.some((each) => kept.has(each)));
       else {
         assert.deepEqual(new Set(planned.generations), new Set(named));
         assert.ok(named.every((each) => !kept.has(each)));

@@ -32,6 +32,14 @@ test("fewer generations than slots: the last one fills the rest, and later ones 
   assert.deepEqual(rotate([b, a, a, a], c, 4), [c, b, a, a]);
 });
 
+test("however many changes are made, what runs keeps a slot: the last one", () => {
+  assert.deepEqual(rotate([d, c, b], e, 3, a), [e, d, a]);
+  assert.deepEqual(rotate([e, d, a], c, 3, a), [c, e, a]);
+  assert.deepEqual(rotate([a, b], a, 2, a), [a, b]);
+  assert.deepEqual(rotate([b], c, 4, a), [c, b, a, a]);
+  assert.deepEqual(rotate([], e, 1, a), [e], "a menu of one slot has no room for it");
+});
+
 test("every slot resolves, slot 0 is the chosen one, the order stays, and nothing is lost while there is a slot for it", () => {
   fc.assert(
     fc.property(fc.array(anyId, { maxLength: 8 }), anyId, fc.integer({ min: 1, max: 8 }), (slots, chosen, count) => {

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { before, describe, test } from "node:test";
+import { requires } from "../../kit/requires.ts";
+import { attempt, list, on, refused } from "../../kit/verbs.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
+
+describe("nothing is deleted because something else could not be read", { skip }, () => {
+  const world = ownWorld();
+  let three = "";
+  before(async () => {
+    three = await world.image();
+    for (const name of ["one", "two"]) await on(three, "run", "--", "touch", `/etc/${name}`);
+  });
+
+  const snapshots = (image: string): string[] => mounted(image, (top) => readdirSync(`${top}/snapshots`).sort());
+
+  const losses: readonly (readonly [string, (top: string) => void])[] = [
+    ["`current` is gone", (top) => rmSync(`${top}/current`)],
+    [
+      "the link set is empty",
+      (top) => {
+        const set = `${top}/${readlinkSync(`${top}/current`)}`;
+        for (const slot of readdirSync(set)) rmSync(`${set}/${slot}`);
+      },
+    ],
+  ];
+  for (const [what, lose] of losses) {
+    test(`${what}: gc deletes no generation and names firn switch, after which it knows what to keep`, async () => {
+      const image = world.copy(three);
+      const all = snapshots(image);
+      const newest = all.at(-1) ?? "";
+      mounted(image, lose, "rw");
+      for (const words of [[], ["--keep", "0"], [all[0] ?? ""]]) {
+        const error = await refused("E_GENERATION_KEPT", image, "gc", ...words);
+        assert.match(error.hint ?? "", /firn switch/);
+      }
+      assert.deepEqual(snapshots(image), all);
+      await on(image, "switch", newest);
+      assert.equal(assertWhole(image).slots[0], newest);
+      await on(image, "gc", "--keep", "0");
+      assert.deepEqual(snapshots(image), [newest]);
+    });
+  }
+
+  test("what is no link set stays in links/, is named, and stops no gc", async () => {
+    const image = world.copy(three);
+    mounted(
+      image,
+      (top) => {
+        writeFileSync(`${top}/links/notes`, "mine");
+        mkdirSync(`${top}/links/attic`);
+        writeFileSync(`${top}/links/attic/0`, "no symlink");
+      },
+      "rw",
+    );
+    const ran = await on(image, "gc", "--keep", "0");
+    assert.match(ran.stderr, /they stay: links\/attic, links\/notes\./);
+    mounted(image, (top) => {
+      assert.equal(readFileSync(`${top}/links/notes`, "utf8"), "mine");
+      assert.ok(existsSync(`${top}/links/attic/0`));
+      assert.equal(readdirSync(`${top}/links`).length, 3, "the link set in force, and what is not firn's");
+    });
+  });
+
+  test("however many changes are made, the last known good generation keeps a slot and boots", async () => {
+    const image = world.copy(three);
+    const [good = ""] = snapshots(image);
+    mounted(
+      image,
+      (top) => {
+        const file = `${top}/snapshots/${good}/generation.json`;
+        const record = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+        writeFileSync(file, JSON.stringify({ ...record, verdict: "good" }));
+      },
+      "rw",
+    );
+    for (let number = 0; number < 5; number += 1) await on(image, "run", "--", "touch", `/etc/more-${number}`);
+    const { slots } = await list(image);
+    assert.equal(slots.at(-1), good);
+    assert.equal(new Set(slots).size, 4);
+    await on(image, "gc", "--keep", "0");
+    assertWhole(image);
+    assert.equal((await attempt(image, "show", good)).status, 0);
+  });
+});

@@ -14,6 +14,8 @@
 
 /* A value of linux/btrfs_tree.h that its older versions keep to the kernel. */
 #define FS_TREE_EXTENT_DATA 108
+#define ROOT_TREE 1ULL
+#define ROOT_TREE_REF 156
 
 #define NAME_FITS(name, args) \
     if (strlen(name) >= sizeof args.name) return throw_errno(ctx, ENAMETOOLONG, "btrfs", name)
@@ -57,11 +59,11 @@ typedef struct {
     uint8_t space[1 << 16];
 } Search;
 
-/* The items of one type that an object of the descriptor's own tree has, from an offset on. */
-static int search(int fd, Search *found, uint64_t object, uint32_t type, uint64_t from) {
+/* The items of one type that an object of a tree has, from an offset on; tree 0 is the descriptor's own. */
+static int search(int fd, Search *found, uint64_t tree, uint64_t object, uint32_t type, uint64_t from) {
     memset(&found->args, 0, sizeof found->args);
     found->args.key = (struct btrfs_ioctl_search_key){
-        .min_objectid = object, .max_objectid = object, .min_type = type, .max_type = type,
+        .tree_id = tree, .min_objectid = object, .max_objectid = object, .min_type = type, .max_type = type,
         .min_offset = from, .max_offset = UINT64_MAX, .max_transid = UINT64_MAX, .nr_items = 4096};
     found->args.buf_size = sizeof found->space;
     return ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found->args);
@@ -76,7 +78,7 @@ static FN(bt_extents) {
     JSValue list = JS_NewArray(ctx);
     uint32_t count = 0;
     for (;;) {
-        if (search(fd, &found, inode, FS_TREE_EXTENT_DATA, from) < 0) {
+        if (search(fd, &found, 0, inode, FS_TREE_EXTENT_DATA, from) < 0) {
             JS_FreeValue(ctx, list);
             return throw_errno(ctx, errno, "tree search", NULL);
         }
@@ -175,6 +177,40 @@ static FN(bt_inode_path) {
     return JS_NewStringLen(ctx, args.name, length);
 }
 
+/* nestedSubvolumes(fd, tree id): [[inode of the directory that it is in, name], …] of the subvolumes right below, from
+ * the kernel's own list of them. */
+static FN(bt_nested) {
+    static Search found;
+    int fd = arg_int(ctx, argv[0]);
+    uint64_t tree = arg_int64(ctx, argv[1]), from = 0;
+    JSValue list = JS_NewArray(ctx);
+    uint32_t count = 0;
+    for (;;) {
+        if (search(fd, &found, ROOT_TREE, tree, ROOT_TREE_REF, from) < 0) {
+            JS_FreeValue(ctx, list);
+            return throw_errno(ctx, errno, "tree search", NULL);
+        }
+        if (!found.args.key.nr_items) return list;
+        uint8_t *at = found.space;
+        for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
+            struct btrfs_ioctl_search_header header;
+            struct btrfs_root_ref ref;
+            memcpy(&header, at, sizeof header);
+            at += sizeof header;
+            if (header.len >= sizeof ref) {
+                memcpy(&ref, at, sizeof ref);
+                size_t length = header.len - sizeof ref < ref.name_len ? header.len - sizeof ref : ref.name_len;
+                JSValue nested = JS_NewArray(ctx);
+                JS_SetPropertyUint32(ctx, nested, 0, JS_NewInt64(ctx, ref.dirid));
+                JS_SetPropertyUint32(ctx, nested, 1, JS_NewStringLen(ctx, (const char *)at + sizeof ref, length));
+                JS_SetPropertyUint32(ctx, list, count++, nested);
+            }
+            at += header.len;
+            from = header.offset + 1;
+        }
+    }
+}
+
 /* space(fd): [[flags, total bytes, used bytes], …] by block group type. */
 static FN(bt_space) {
     struct {
@@ -262,6 +298,7 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("subvolumeInfo", 1, bt_info),
     JS_CFUNC_DEF("changedInodes", 2, bt_changed),
     JS_CFUNC_DEF("inodePath", 2, bt_inode_path),
+    JS_CFUNC_DEF("nestedSubvolumes", 2, bt_nested),
     JS_CFUNC_DEF("space", 1, bt_space),
     JS_CFUNC_DEF("startCleaner", 1, bt_start_cleaner),
     JS_CFUNC_DEF("fsid", 1, bt_fsid),

@@ -2,6 +2,7 @@ import { bootLoader } from "../../host/boot/loader.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import { insideRoot, readTextIfAny, writeText } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
+import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
 import { comparePaths } from "../../host/volume/compare-trees.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -38,6 +39,17 @@ function writeFstab(context: ChangeContext): void {
   if (edited !== undefined && edited !== before) context.template = templateFromFstab(edited);
   requireRootLine(templateNow(context));
   writeText(file, renderFstab(templateNow(context), id));
+}
+
+/** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
+function refuseNested(root: string): void {
+  const [first, ...others] = nestedSubvolumes(root).map((path) => `/${path}`);
+  if (first === undefined) return;
+  throw new FirnError(
+    "E_NESTED",
+    `${[first, ...others].join(", ")} ${others.length === 0 ? "is a subvolume" : "are subvolumes"} of its own inside the generation: read-only it would not become, and the next one would find it empty.`,
+    `Make it a directory, or share it between the generations: firn commons add ${first}.`,
+  );
 }
 
 export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
@@ -82,6 +94,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.kernel = checkKernels(context);
   },
   seal: (_, context) => {
+    refuseNested(opened(context).root);
     const record = recordOf(context, context.kernel);
     context.store.seal(opened(context), record);
     context.record = record;

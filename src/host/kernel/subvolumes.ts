@@ -47,6 +47,11 @@ export function inodePath(subvolume: Fd, inode: number): string | undefined {
   }
 }
 
+/** The subvolumes right below one, as the kernel lists them: the inode of the directory each is in, and its name. */
+export function nestedIn(subvolume: Fd): [directory: number, name: string][] {
+  return sys.nestedSubvolumes(subvolume.number, infoOf(subvolume).id);
+}
+
 /** The UUID of the mounted filesystem. */
 export function filesystemUuid(fd: Fd): string {
   return sys.fsid(fd.number);

@@ -112,6 +112,7 @@ interface Native {
   subvolumeInfo(fd: number): SubvolumeInfo;
   changedInodes(fd: number, transaction: number): number[];
   inodePath(fd: number, inode: number): string;
+  nestedSubvolumes(fd: number, tree: number): [directory: number, name: string][];
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
   deviceSize(fd: number): number;

@@ -1,7 +1,7 @@
 /** Subvolumes by path. Open to the other doors: boot files are flushed to the volume. */
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, isDirectory, names } from "../kernel/files.ts";
-import { lstat } from "../kernel/stat.ts";
+import { Fd } from "../kernel/files.ts";
+import { lstat, typeOf } from "../kernel/stat.ts";
 import {
   changedInodes,
   destroySubvolume,
@@ -9,6 +9,7 @@ import {
   inodePath,
   makeSubvolume,
   markReadonly,
+  nestedIn,
   syncFilesystem,
   takeSnapshot,
   type SubvolumeInfo,
@@ -18,7 +19,8 @@ import {
 const SUBVOLUME_INODE = 256;
 
 export function isSubvolume(path: string): boolean {
-  return lstat(path)?.ino === SUBVOLUME_INODE && isDirectory(path);
+  const found = lstat(path);
+  return found !== undefined && found.ino === SUBVOLUME_INODE && typeOf(found) === "directory";
 }
 
 function split(path: string): [directory: string, name: string] {
@@ -51,18 +53,21 @@ export function deleteSubvolume(path: string): void {
   } catch (error) {
     if (!isSysError(error, "ENOTEMPTY")) throw error;
     setReadonly(path, false);
-    deleteNested(path);
+    for (const inner of nestedSubvolumes(path)) deleteSubvolume(`${path}/${inner}`);
     destroySubvolume(parent, name);
   }
 }
 
-function deleteNested(path: string): void {
-  for (const name of names(path)) {
-    const inner = `${path}/${name}`;
-    if (lstat(inner) === undefined || !isDirectory(inner)) continue;
-    if (isSubvolume(inner)) deleteSubvolume(inner);
-    else deleteNested(inner);
-  }
+/**
+ * Paths, inside a subvolume, of those right below it. The kernel has the list: walking would meet symlinks and mounts,
+ * and lead out of the tree.
+ */
+export function nestedSubvolumes(path: string): string[] {
+  using fd = Fd.directory(path);
+  return nestedIn(fd).map(([directory, name]) => {
+    const folder = directory === SUBVOLUME_INODE ? "" : (inodePath(fd, directory) ?? "");
+    return folder === "" ? name : `${folder}/${name}`;
+  });
 }
 
 /** Setting the flag commits the transaction by itself. */

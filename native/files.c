@@ -169,6 +169,27 @@ static FN(fs_text) {
     return text;
 }
 
+/* smallText(path, max): the text of a regular file of at most `max` bytes, null where there is none. Never waits, and
+ * follows no symlink at the end: what lies there need not be what firn wrote. */
+static FN(fs_small_text) {
+    static char bytes[1 << 20];
+    TEXT(path, 0);
+    size_t max = arg_int64(ctx, argv[1]);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "open", path);
+    struct stat st;
+    ssize_t got = fstat(fd, &st);
+    int err = got < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : !S_ISREG(st.st_mode) ? EINVAL : 0;
+    if (!err && (max > sizeof bytes || (size_t)st.st_size > max)) err = EFBIG;
+    size_t length = 0;
+    while (!err && length < max && (got = read(fd, bytes + length, max - length)) != 0) {
+        if (got > 0) length += got;
+        else if (errno != EINTR) err = errno;
+    }
+    close(fd);
+    return err ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
+}
+
 static FN(fs_fstat) {
     struct stat st;
     if (fstat(arg_int(ctx, argv[0]), &st) < 0) return throw_errno(ctx, errno, "fstat", NULL);
@@ -253,6 +274,14 @@ static FN(fs_truncate) { RESULT("ftruncate", NULL, ftruncate(arg_int(ctx, argv[0
 
 static FN(fs_fsync) { RESULT("fsync", NULL, fsync(arg_int(ctx, argv[0]))); }
 
+/* pushOut(fd): what was written to a file is with the disk, though not yet part of the filesystem: the next commit
+ * makes it so. No log tree is written, as fsync would. */
+static FN(fs_push_out) {
+    RESULT("sync_file_range", NULL,
+           sync_file_range(arg_int(ctx, argv[0]), 0, 0,
+                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
+}
+
 static FN(fs_syncfs) { RESULT("syncfs", NULL, syncfs(arg_int(ctx, argv[0]))); }
 
 /* flock(fd, operation): false when somebody else holds the lock. */
@@ -292,6 +321,7 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("read", 3, fs_read),         JS_CFUNC_DEF("write", 3, fs_write),
     JS_CFUNC_DEF("copy", 2, fs_copy),         JS_CFUNC_DEF("equal", 2, fs_equal),
     JS_CFUNC_DEF("exists", 1, fs_exists),     JS_CFUNC_DEF("text", 1, fs_text),
+    JS_CFUNC_DEF("smallText", 2, fs_small_text),
     JS_CFUNC_DEF("stat", 2, fs_stat),
     JS_CFUNC_DEF("fstat", 1, fs_fstat),       JS_CFUNC_DEF("readdir", 1, fs_readdir),
     JS_CFUNC_DEF("readlink", 1, fs_readlink), JS_CFUNC_DEF("symlink", 2, fs_symlink),
@@ -300,7 +330,8 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("chmod", 2, fs_chmod),       JS_CFUNC_DEF("lchown", 3, fs_lchown),
     JS_CFUNC_DEF("copyTimes", 2, fs_copy_times),
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
-    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("flock", 2, fs_flock),
+    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),
+    JS_CFUNC_DEF("pushOut", 1, fs_push_out),     JS_CFUNC_DEF("flock", 2, fs_flock),
     JS_CFUNC_DEF("statfs", 1, fs_statfs),     JS_CFUNC_DEF("decode", 1, text_decode),
 };
 const int file_function_count = sizeof file_functions / sizeof *file_functions;

@@ -5,12 +5,19 @@ import type { GenerationId } from "../model/volume/ids.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
 import type { Executors, Work } from "./run-plan.ts";
-import type { VolumeStore } from "./store/volume-store.ts";
+import type { Draft, VolumeStore } from "./store/volume-store.ts";
 
-export interface SwitchContext {
+interface CommitContext {
   readonly store: VolumeStore;
   readonly state: VolumeState;
+  /** What becomes slot 0, when it is not a generation yet. */
+  readonly draft: Draft | undefined;
   /** The template that the commit brings, when it changes. */
+  readonly template: string | undefined;
+}
+
+export interface SwitchContext extends CommitContext {
+  readonly draft: undefined;
   template: string | undefined;
 }
 
@@ -42,11 +49,12 @@ function templateOf({ store, state }: SwitchContext, chosen: GenerationId): stri
 }
 
 /** Makes slots boot, with the template that the plan brought along; takes the template back should the switch fail. */
-export function commit(slots: readonly GenerationId[], { store, state, template }: SwitchContext, work: Work): void {
+export function commit(slots: readonly GenerationId[], context: CommitContext, work: Work): void {
+  const { store, state, draft, template } = context;
   const before = state.template;
   if (template !== undefined && before !== undefined)
     work.undo(() => store.restoreTemplate(before), "default unchanged");
-  store.commit(slots, () => work.stands("committed"), template);
+  store.commit(slots, () => work.stands("committed"), draft, template);
 }
 
 export const switchExecutors: Executors<SwitchStep, SwitchContext> = {

@@ -1,3 +1,4 @@
+import { given } from "../model/given.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
@@ -32,9 +33,10 @@ function slotNumbers(slots: readonly GenerationId[], id: GenerationId): string {
 
 /** Plain data about one generation, the same for `list`, `status` and `show`. */
 export function generationData(state: VolumeState, generation: Generation): Record<string, unknown> {
-  const { id, record } = generation;
+  const { id, record, fault } = generation;
   return {
     id,
+    ...given({ fault }),
     slots: state.slots.flatMap((slot, number) => (slot === id ? [number] : [])),
     booted: state.booted === id,
     default: state.slots[0] === id,
@@ -43,6 +45,13 @@ export function generationData(state: VolumeState, generation: Generation): Reco
     ...record,
     created: createdAt(generation) === 0 ? null : new Date(createdAt(generation)).toISOString(),
   };
+}
+
+/** A line for each generation of which nothing is known beside its name. */
+export function faults({ generations }: VolumeState): string[] {
+  return generations.flatMap(({ id, fault }) =>
+    fault === undefined ? [] : [`What ${id} says of itself cannot be read: ${fault}. It is kept.`],
+  );
 }
 
 /** A line when slots of the menu lead nowhere: rEFInd would wait for a key there. */
@@ -79,6 +88,7 @@ export function list(flags: ReadFlags): Result {
         ? []
         : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
       ...danglingSlots(state),
+      ...faults(state),
       ...(state.linkSet === undefined && state.unfinished === undefined
         ? ["`current` is missing: nothing boots."]
         : []),

@@ -8,7 +8,7 @@ import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
-import { danglingSlots, generationData } from "./list.ts";
+import { danglingSlots, faults, generationData } from "./list.ts";
 import { reading, type ReadFlags, type ReadSession } from "./session/session.ts";
 
 /**
@@ -79,6 +79,7 @@ export function status(flags: ReadFlags): Result {
       ...(impact === undefined ? [] : impactLines(impact)),
       `Slots:  ${state.slots.length}, ${state.generations.length} ${state.generations.length === 1 ? "generation" : "generations"}, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
       ...danglingSlots(state),
+      ...faults(state),
       ...state.drafts.map(
         (name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`,
       ),

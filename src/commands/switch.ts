@@ -21,7 +21,7 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
     const [next] = commit.slots;
     const data = { changed: !flags.dryRun, default: next, slots: commit.slots };
     if (flags.dryRun) return planned(plan, data);
-    carryOut(plan, switchExecutors, { store, state, template: undefined });
+    carryOut(plan, switchExecutors, { store, state, draft: undefined, template: undefined });
     return { data, lines: [`${next} boots next.`, ...running(state.booted, next)] };
   });
 }

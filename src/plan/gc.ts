@@ -23,6 +23,7 @@ const why: Readonly<Record<MustKeep, string>> = {
   mounted: "is mounted",
   trial: "is on trial",
   pinned: "is pinned",
+  unreadable: "has a record that cannot be read, and may be pinned,",
   "last known good": "is the last one known to be good",
   foreign: "has no root and was not made by firn",
 };

@@ -88,7 +88,8 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     work.end();
   },
   "make-readable": (_, context) => {
-    bootLoader.makeReadable(context.store.top, opened(context).root, flavorsOf(context));
+    const written = bootLoader.makeReadable(opened(context).root, flavorsOf(context));
+    if (written.length > 0) context.store.flush();
   },
   "boot-files": (_, context) => {
     context.kernel = checkKernels(context);

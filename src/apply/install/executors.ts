@@ -33,9 +33,9 @@ function layOut(context: Installation): void {
   const options = `,notreelog${compression === "none" ? "" : `,compress=${compression}`}`;
   context.mount = mountTop(context.rootPartition?.device ?? "", "write", options);
   const store = new VolumeStore(context.mount.path);
+  context.store = store;
   store.layOut();
   context.draft = store.openDraft(store.newId(), undefined);
-  context.store = store;
   context.note({ kind: "volume" });
   store.flush();
 }
@@ -116,17 +116,18 @@ export const installExecutors: Executors<InstallStep, Installation> = {
     writeText(insideRoot(opened.root, "/etc/fstab"), renderFstab(template, opened.id)),
   flush: (_, { volume }) => volume.flush(),
   "make-readable": ({ flavor }, { volume, opened }) => {
-    bootLoader.makeReadable(volume.top, opened.root, [flavor]);
+    if (bootLoader.makeReadable(opened.root, [flavor]).length > 0) volume.flush();
   },
   "boot-files": ({ flavor }, context) => {
     context.kernel = checkBootFiles(context.volume.top, context.opened.root, flavor, undefined);
   },
   seal: (_, context) => seal(context),
-  commit: ({ slots }, { volume, opened }) => volume.commit(rotate([], opened.id, slots), () => {}),
+  commit: ({ slots }, { volume, opened }) => volume.commit(rotate([], opened.id, slots), () => {}, opened),
   enable: (_, context) => enable(context),
   finish: (_, { volume, opened, sealed = {}, mount }, work) => {
-    volume.noteRecord(opened.id, sealed);
+    volume.noteRecord(opened, sealed);
     volume.flush();
+    volume[Symbol.dispose]();
     // Unmounted with the result checked: the last flush of an image happens here.
     mount?.release();
     work.stands("committed");

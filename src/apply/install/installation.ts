@@ -107,10 +107,11 @@ export class Installation implements Disposable {
   note(step: InstallStep): void {
     if (this.store === undefined || this.draft === undefined) return;
     if (this.sealed === undefined) this.store.noteProgress(this.draft, { installing: step.kind });
-    else this.store.noteRecord(this.draft.id, { ...this.sealed, installing: step.kind });
+    else this.store.noteRecord(this.draft, { ...this.sealed, installing: step.kind });
   }
 
   [Symbol.dispose](): void {
+    this.store?.[Symbol.dispose]();
     this.mount?.[Symbol.dispose]();
     this.rootPartition?.[Symbol.dispose]();
     this.esp?.[Symbol.dispose]();

@@ -1,13 +1,7 @@
 import { cleanUp } from "../../host/kernel/failure.ts";
+import { createSubvolume, deleteSubvolume, isSubvolume, setReadonly, snapshot } from "../../host/volume/btrfs.ts";
 import {
-  createSubvolume,
-  deleteSubvolume,
-  flush,
-  isSubvolume,
-  setReadonly,
-  snapshot,
-} from "../../host/volume/btrfs.ts";
-import {
+  Fd,
   exists,
   makeDirectories,
   makeDirectory,
@@ -21,8 +15,10 @@ import {
   renameNew,
   replaceText,
   writeText,
+  writeTextForCommit,
 } from "../../host/kernel/files.ts";
 import { lstat, typeOf } from "../../host/kernel/stat.ts";
+import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -31,21 +27,56 @@ import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSet
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
 import { commitSlots } from "./commit.ts";
 
-/** A generation in the making. */
-export interface Draft {
-  readonly id: GenerationId;
+/**
+ * A generation in the making. It has its own name only once it is committed: until then it is a draft to all who look.
+ */
+export class Draft {
+  private committed = false;
+
+  constructor(
+    private readonly top: string,
+    readonly id: GenerationId,
+  ) {}
+
   /** Its directory. */
-  readonly path: string;
+  get path(): string {
+    return `${this.top}/${this.committed ? layout.generation(this.id) : layout.draft(this.id)}`;
+  }
+
   /** Its root subvolume. */
-  readonly root: string;
+  get root(): string {
+    return `${this.path}/${ROOT}`;
+  }
+
+  /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
+  promote(): void {
+    renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
+    this.committed = true;
+  }
 }
 
 /** What firn puts into a generation's or a draft's directory. */
 const OWN: readonly string[] = [ROOT, METADATA, `${METADATA}.new`];
 
 /** The one writer below a volume's top level: drafts, generations, records, link sets, the template, the commons. */
-export class VolumeStore {
-  constructor(readonly top: string) {}
+export class VolumeStore implements Disposable {
+  /**
+   * The top, open from before the first write until the end: a descriptor is told of every write that failed since it
+   * was opened, also of one that another program's sync was told of first.
+   */
+  private readonly fd: Fd;
+  private open = true;
+
+  constructor(readonly top: string) {
+    this.fd = Fd.directory(top);
+  }
+
+  /** Lets go of the top, so that it can be unmounted. */
+  [Symbol.dispose](): void {
+    if (!this.open) return;
+    this.open = false;
+    this.fd[Symbol.dispose]();
+  }
 
   root(id: GenerationId): string {
     return generationRoot(this.top, id);
@@ -53,7 +84,7 @@ export class VolumeStore {
 
   /** Everything written so far is on disk, super block included, or this throws. */
   flush(): void {
-    flush(this.top);
+    syncFilesystem(this.fd);
   }
 
   /** The empty folders of a new volume. */
@@ -73,9 +104,8 @@ export class VolumeStore {
   /** A copy of a generation, or an empty root when `base` is undefined. Leaves nothing behind when it fails. */
   openDraft(id: GenerationId, base: GenerationId | undefined): Draft {
     makeDirectories(`${this.top}/${layout.snapshots}`);
-    const path = `${this.top}/${layout.draft(id)}`;
-    const draft = { id, path, root: `${path}/${ROOT}` };
-    makeDirectory(path);
+    const draft = new Draft(this.top, id);
+    makeDirectory(draft.path);
     try {
       if (base === undefined) createSubvolume(draft.root);
       else snapshot(this.root(base), draft.root);
@@ -91,25 +121,23 @@ export class VolumeStore {
     replaceText(`${draft.path}/${METADATA}`, renderRecord(progress), RECORD_MODE);
   }
 
-  /** Replaces the record of a generation that nobody else reads yet. It is on disk after the next flush. */
-  noteRecord(id: GenerationId, record: GenerationRecord): void {
-    replaceText(`${this.top}/${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
+  /** Replaces the record of a sealed draft that nobody else reads yet. It is on disk after the next flush. */
+  noteRecord(draft: Draft, record: GenerationRecord): void {
+    replaceText(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
   }
 
   /**
-   * Makes a draft final: read-only, with its record, under its own name. The data must have been flushed before:
-   * setting the flag then costs one commit instead of two. It is on disk after the next flush.
+   * Makes a draft final: with its record, read-only. Setting the flag commits by itself, and the record goes with that
+   * commit. The data must have been flushed before: the flag then costs one commit instead of two.
    */
   seal(draft: Draft, record: GenerationRecord): void {
+    writeTextForCommit(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
     setReadonly(draft.root, true);
-    writeText(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
-    renameNew(draft.path, `${this.top}/${layout.generation(draft.id)}`);
   }
 
-  /** Deletes a draft, or the generation that it was sealed as while nothing names it yet. On disk when it returns. */
+  /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
-    for (const path of [draft.path, `${this.top}/${layout.generation(draft.id)}`])
-      if (exists(path)) this.deleteFolder(path);
+    if (exists(draft.path)) this.deleteFolder(draft.path);
     this.flush();
   }
 
@@ -190,8 +218,12 @@ export class VolumeStore {
     this.flush();
   }
 
-  /** Makes `slots` boot, and `template` theirs when it changes with them: see commitSlots. */
-  commit(slots: readonly GenerationId[], switched: () => void, template?: string): void {
+  /**
+   * Makes `slots` boot, with the draft that becomes one of them and the template that changes with them: see
+   * commitSlots.
+   */
+  commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
+    draft?.promote();
     commitSlots(this, slots, switched, () => {
       if (template !== undefined) this.writeTemplate(template);
     });

@@ -121,6 +121,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     const image = flags.volume === undefined || dry ? undefined : imageIdentity(flags.volume);
     using _image = image === undefined ? undefined : lock(image);
     using volume = openVolume(flags.volume, dry ? "read" : "write");
+    using store = new VolumeStore(volume.path);
     using _volume = image !== undefined || dry ? undefined : lock(volumeUuid(volume));
     const state = inspect(volume);
     requireFinished(state);
@@ -129,7 +130,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
       volume,
       state,
       report,
-      store: new VolumeStore(volume.path),
+      store,
       config: () => firnConfig(volume, state),
       carryOut: (plan, executors, context) => runPlan({ plan, executors, context, report, standing }),
     });

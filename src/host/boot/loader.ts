@@ -27,8 +27,11 @@ export interface BootLoader {
   readonly install: (device: string, files: LoaderFiles, menu: string) => string;
   /** Makes the disk start it: the last step of an installation. */
   readonly enable: (device: string, files: LoaderFiles, menu: string) => void;
-  /** Writes anew those boot files of a draft that it could not read; gives their paths inside the root. */
-  readonly makeReadable: (top: string, root: string, flavors: readonly string[]) => readonly string[];
+  /**
+   * Writes anew those boot files of a draft that it could not read; gives their paths inside the root. Where there are
+   * any, the caller flushes.
+   */
+  readonly makeReadable: (root: string, flavors: readonly string[]) => readonly string[];
 }
 
 export const bootLoader: BootLoader = {

@@ -1,4 +1,3 @@
-import { flush } from "../volume/btrfs.ts";
 import { enterRoot } from "../kernel/chroot.ts";
 import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
 import { run, runPiped } from "../kernel/run.ts";
@@ -174,9 +173,9 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
 
 /**
  * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have
- * been flushed, and is again when it returns. Gives the paths of what it wrote, as inside the root.
+ * been flushed, and must be again when this gives the path of something: what it wrote, as inside the root.
  */
-export function makeBootFilesReadable(top: string, root: string, flavors: readonly string[]): string[] {
+export function makeBootFilesReadable(root: string, flavors: readonly string[]): string[] {
   const written = flavors
     .flatMap((flavor) => Object.values(bootFiles(root, flavor)))
     .filter((path) => {
@@ -188,6 +187,5 @@ export function makeBootFilesReadable(top: string, root: string, flavors: readon
     copyFile(path, `${path}.firn-new`);
     rename(`${path}.firn-new`, path);
   }
-  if (written.length > 0) flush(top);
   return written.map((path) => path.slice(root.length));
 }

@@ -97,10 +97,25 @@ export function readTextIfAny(path: string): string | undefined {
   return sys.text(path) ?? undefined;
 }
 
+/**
+ * The text of a regular file of at most `max` bytes (a mebibyte at most), or undefined where there is none. Never
+ * waits, and follows no symlink. Throws SysError for what cannot be read, is something else, or is larger.
+ */
+export function readSmallText(path: string, max: number): string | undefined {
+  return sys.smallText(path, max) ?? undefined;
+}
+
 /** Writes a new file or replaces the content of an old one, in place. */
 export function writeText(path: string, text: string, mode = 0o644): void {
   using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, mode);
   sys.write(fd.number, text);
+}
+
+/** As writeText; what was written is durable with the filesystem's next commit, whoever makes it. */
+export function writeTextForCommit(path: string, text: string, mode = 0o644): void {
+  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, mode);
+  fd.write(text);
+  sys.pushOut(fd.number);
 }
 
 /**

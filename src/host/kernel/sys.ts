@@ -56,6 +56,7 @@ interface Native {
   exists(path: string): boolean;
   /** A whole file; null where there is none. */
   text(path: string): string | null;
+  smallText(path: string, max: number): string | null;
   readdir(path: string): string[];
   readlink(path: string): string;
   symlink(target: string, path: string): void;
@@ -70,6 +71,7 @@ interface Native {
   truncate(fd: number, length: number): void;
   fsync(fd: number): void;
   syncfs(fd: number): void;
+  pushOut(fd: number): void;
   flock(fd: number, operation: number): boolean;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;

@@ -1,4 +1,4 @@
-/** Subvolumes by path. Open to the other doors: boot files are flushed to the volume. */
+/** Subvolumes by path. */
 import { isSysError } from "../kernel/failure.ts";
 import { Fd } from "../kernel/files.ts";
 import { lstat, typeOf } from "../kernel/stat.ts";
@@ -10,7 +10,6 @@ import {
   makeSubvolume,
   markReadonly,
   nestedIn,
-  syncFilesystem,
   takeSnapshot,
   type SubvolumeInfo,
 } from "../kernel/subvolumes.ts";
@@ -74,12 +73,6 @@ export function nestedSubvolumes(path: string): string[] {
 export function setReadonly(path: string, readonly: boolean): void {
   using fd = Fd.directory(path);
   markReadonly(fd, readonly);
-}
-
-/** Puts everything written to the filesystem at `path` on disk, super block included. An error means that it is not. */
-export function flush(path: string): void {
-  using fd = Fd.directory(path);
-  syncFilesystem(fd);
 }
 
 export function subvolumeInfo(path: string): SubvolumeInfo {

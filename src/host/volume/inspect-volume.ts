@@ -12,7 +12,7 @@ import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../..
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, names, readBytes, readLink, readText, readTextIfAny } from "../kernel/files.ts";
+import { Fd, exists, names, readBytes, readLink, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
 import type { Volume } from "./open-volume.ts";
@@ -46,9 +46,22 @@ function readSlots(top: string, linkSet: LinkSetId | undefined): { slots: Genera
   return { slots, slotCount: entries.length };
 }
 
+/** Bytes. A record with the changes of a thousand packages has a tenth of this. */
+const LARGEST_RECORD = 1 << 20;
+
+/** What a record says. It is optional: one that cannot be read is a fault to tell of, and stops nothing. */
+function readRecord(file: string): Pick<Generation, "record" | "fault"> {
+  try {
+    return { record: parseRecord(readSmallText(file, LARGEST_RECORD)) };
+  } catch (error) {
+    if (isSysError(error)) return { record: {}, fault: error.reason };
+    throw error;
+  }
+}
+
 function readGeneration(top: string, id: GenerationId): Generation {
   const folder = `${top}/${layout.generation(id)}`;
-  return { id, record: parseRecord(readTextIfAny(`${folder}/${METADATA}`)), complete: exists(`${folder}/${ROOT}`) };
+  return { id, ...readRecord(`${folder}/${METADATA}`), complete: exists(`${folder}/${ROOT}`) };
 }
 
 /**
@@ -100,7 +113,7 @@ function installationStep(
   generations: readonly Generation[],
 ): string | undefined {
   if (drafts.length === 0 && generations.length === 0) return "volume";
-  const noted = drafts.map((name) => parseRecord(readTextIfAny(`${top}/${layout.snapshots}/${name}/${METADATA}`)));
+  const noted = drafts.map((name) => readRecord(`${top}/${layout.snapshots}/${name}/${METADATA}`).record);
   const steps = [...noted, ...generations.map(({ record }) => record)].map(({ installing }) => installing);
   return steps.find((step) => step !== undefined);
 }

@@ -12,8 +12,19 @@ export interface Retention {
   minimumFree: number;
 }
 
-/** `foreign`: a folder without a root under a name that firn does not give. */
-export type MustKeep = "slot" | "booted" | "mounted" | "trial" | "pinned" | "last known good" | "foreign";
+/**
+ * `unreadable`: its record may say that it is pinned. `foreign`: a folder without a root under a name that firn does
+ * not give.
+ */
+export type MustKeep =
+  | "unreadable"
+  | "slot"
+  | "booted"
+  | "mounted"
+  | "trial"
+  | "pinned"
+  | "last known good"
+  | "foreign";
 export type KeepReason = MustKeep | "count" | "age";
 
 export interface Verdict {
@@ -34,6 +45,7 @@ export function mustKeep(state: DeleterState): ReadonlyMap<GenerationId, MustKee
   for (const { id, record } of state.generations) if (record.pinned) keep(id, "pinned");
   keep(lastKnownGood(state), "last known good");
   for (const { id, complete } of state.generations) if (!complete && !isMinted(id)) keep(id, "foreign");
+  for (const { id, complete, fault } of state.generations) if (complete && fault !== undefined) keep(id, "unreadable");
   return reasons;
 }
 

@@ -6,6 +6,8 @@ export interface Generation {
   record: GenerationRecord;
   /** Its subvolume `@` is there. */
   complete: boolean;
+  /** Why its record could not be read, when that is so: the record is then empty. */
+  fault?: string;
 }
 
 /** A volume as it was found: plain data, made by host/volume/inspect-volume.ts. */

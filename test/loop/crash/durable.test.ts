@@ -62,6 +62,46 @@ describe("the order in which things reach the disk", { skip }, () => {
     });
   }
 
+  test("every flush is told to one descriptor, open before the first write: none misses what another was told", async () => {
+    const own = world.copy(image);
+    for (const [verb, ...args] of [
+      ["run", "--", "touch", "/etc/fourth"],
+      ["rollback"],
+      ["pin", "1"],
+      ["gc", "--keep", "0"],
+      ["commons add", "/opt/held"],
+    ] as const) {
+      const trace = await traced(commandLine(own, verb, ...args), `openat,open,close,${changing}`);
+      assert.equal(trace.status, 0, trace.stderr);
+      const calls = workersOwn(trace);
+      const flushes = calls.flatMap(({ name, text }, at) =>
+        name === "syncfs" ? [{ fd: /^\d+/.exec(text)?.[0], at }] : [],
+      );
+      assert.ok(flushes.length > 0, verb);
+      assert.equal(new Set(flushes.map(({ fd }) => fd)).size, 1, `${verb}: ${JSON.stringify(flushes)}`);
+      const [{ fd = "", at: last } = { at: 0 }] = flushes.slice(-1);
+      const written = calls.findIndex(
+        ({ name, text }) => /^(mkdir|symlink|rename|unlink)/.test(name) && text.includes("/run/firn/volume/"),
+      );
+      const held = calls.findLastIndex(
+        ({ name, text }, at) =>
+          at < last && name.startsWith("open") && new RegExp(`= ${fd}<.*/run/firn/volume>`).test(text),
+      );
+      assert.ok(held >= 0 && held < written, `${verb}: opened at ${held}, first write at ${written}`);
+    }
+  });
+
+  test("a generation is not read-only, and has no name of its own, before its record is with the disk", async () => {
+    const own = world.copy(image);
+    const trace = await traced(commandLine(own, "run", "--", "touch", "/etc/fifth"), `sync_file_range,${changing}`);
+    const calls = workersOwn(trace);
+    const at = (found: (call: { name: string; text: string }) => boolean): number => calls.findIndex(found);
+    const pushed = at(({ name, text }) => name === "sync_file_range" && text.includes("generation.json"));
+    const sealed = at(({ text }) => text.includes("SUBVOL_SETFLAGS, BTRFS_SUBVOL_RDONLY"));
+    const named = at(({ name, text }) => name === "renameat2" && text.includes("RENAME_NOREPLACE"));
+    assert.ok(0 < pushed && pushed < sealed && sealed < named, `${pushed} ${sealed} ${named}`);
+  });
+
   test("the volume's top directory is never fsynced: the boot loader does not replay the log tree", async () => {
     const own = world.copy(image);
     for (const [verb, ...args] of [

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { requires } from "../../kit/requires.ts";
 import { attempt, list, on, refused } from "../../kit/verbs.ts";
@@ -7,6 +9,12 @@ import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
+
+/** A sparse file of 4 GiB. */
+function truncate(file: string): void {
+  writeFileSync(file, "");
+  truncateSync(file, 2 ** 32);
+}
 
 describe("nothing is deleted because something else could not be read", { skip }, () => {
   const world = ownWorld();
@@ -43,6 +51,37 @@ describe("nothing is deleted because something else could not be read", { skip }
       assert.equal(assertWhole(image).slots[0], newest);
       await on(image, "gc", "--keep", "0");
       assert.deepEqual(snapshots(image), [newest]);
+    });
+  }
+
+  for (const [what, make] of [
+    ["a directory", (file: string) => mkdirSync(file)],
+    ["a named pipe", (file: string) => void execFileSync("mkfifo", [file])],
+    ["a link to itself", (file: string) => symlinkSync("generation.json", file)],
+    ["gigabytes", (file: string) => truncate(file)],
+    ["a link to a file of the host", (file: string) => symlinkSync("/etc/passwd", file)],
+  ] as const) {
+    test(`a record that is ${what} stops nothing, is told of, and its generation is kept`, async () => {
+      const image = world.copy(three);
+      const [old = "", , newest = ""] = snapshots(image);
+      mounted(
+        image,
+        (top) => {
+          const file = `${top}/snapshots/${old}/generation.json`;
+          rmSync(file);
+          make(file);
+        },
+        "rw",
+      );
+      assert.match((await on(image, "list")).stdout, new RegExp(`What ${old} says of itself cannot be read: `));
+      assert.match((await on(image, "status")).stdout, /cannot be read/);
+      await on(image, "rollback");
+      await on(image, "switch", newest);
+      for (const name of ["a", "b", "c"]) await on(image, "run", "--", "touch", `/etc/${name}`);
+      await on(image, "gc", "--keep", "0");
+      assert.ok(snapshots(image).includes(old), "it may be pinned");
+      const error = await refused("E_GENERATION_KEPT", image, "gc", old);
+      assert.match(error.message, /cannot be read/);
     });
   }
 

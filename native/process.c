@@ -9,6 +9,8 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,7 +91,8 @@ static const char *become(const Spawn *spawn) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (spawn->root && chroot(spawn->root) < 0) return "chroot";
+    const char *failed = spawn->root ? enter_fence(spawn->root) : NULL;
+    if (failed) return failed;
     if (spawn->dir && chdir(spawn->dir) < 0) return "chdir";
     execvpe(spawn->args[0], spawn->args, spawn->env);
     return "exec";
@@ -115,7 +118,7 @@ static FN(ps_spawn) {
     if (pid < 0) return throw_errno(ctx, errno, "spawn", spawn.args[0]);
     if (pid == 0) {
         const char *failed = become(&spawn);
-        int what[2] = {errno, failed[0] == 'e' ? 0 : 1};
+        int what[2] = {errno, strcmp(failed, "exec") ? 1 : 0};
         if (write(spawn.report[1], what, sizeof what) < 0) _exit(126);
         _exit(127);
     }
@@ -217,6 +220,13 @@ static FN(ps_mount) {
     RESULT("mount", target, mount(source, target, *type ? type : NULL, arg_int64(ctx, argv[3]), *data ? data : NULL));
 }
 
+/* mknod(path, mode, major, minor) */
+static FN(ps_mknod) {
+    TEXT(path, 0);
+    dev_t device = makedev(arg_int(ctx, argv[2]), arg_int(ctx, argv[3]));
+    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), device));
+}
+
 static FN(ps_umount) {
     TEXT(target, 0);
     RESULT("umount", target, umount2(target, arg_int(ctx, argv[1])));
@@ -226,6 +236,7 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("catchSignal", 1, ps_catch_signal),
     JS_CFUNC_DEF("ignoreSignal", 1, ps_ignore_signal),
     JS_CFUNC_DEF("pendingSignal", 0, ps_pending_signal),
+    JS_CFUNC_DEF("mknod", 4, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),
     JS_CFUNC_DEF("wait", 2, ps_wait),

@@ -49,6 +49,8 @@ const changing = {
   description: text("A line to remember it by"),
   force: yes("Keep the generation even if nothing changed"),
 };
+const running = { ...changing, hostDevices: yes("Show the host's /dev, and all that is in it, inside") };
+
 /** The flags of `firn install` and `firn image`: those that machine.toml declares, less `leave`, and their own. */
 function machine(leave: string): FlagTable {
   const keyed = flagsOf(machineToml).filter(({ name }) => name !== leave);
@@ -184,13 +186,13 @@ const routes = buildRouteMap({
     del: define({ brief: "Remove packages", flags: changing, args: ["PKG…"], verb: async () => (await changed()).del }),
     run: define({
       brief: "Run a command in the next generation",
-      flags: changing,
+      flags: running,
       args: ["CMD…"],
       verb: async () => (await changed()).runCommand,
     }),
     shell: define({
       brief: "A shell in the next generation",
-      flags: changing,
+      flags: running,
       verb: async () => (await changed()).shell,
     }),
     edit: define({

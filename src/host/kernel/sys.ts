@@ -76,6 +76,7 @@ interface Native {
   catchSignal(number: number): void;
   ignoreSignal(number: number): void;
   pendingSignal(): number;
+  mknod(path: string, mode: number, major: number, minor: number): void;
   spawn(
     argv: readonly string[],
     env: readonly string[],
@@ -164,6 +165,7 @@ export const RENAME_NOREPLACE = 1;
 export const S = {
   IFMT: 0o170000,
   IFDIR: 0o040000,
+  IFCHR: 0o020000,
   IFREG: 0o100000,
   IFLNK: 0o120000,
   IFBLK: 0o060000,

@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/close_range.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -19,18 +21,28 @@
 
 extern char **environ;
 static volatile sig_atomic_t pending_signal;
+/* Signals that firn ignores by its own will, and those that its caller wanted ignored (nohup). */
+static char own_ignored[NSIG], caller_ignored[NSIG];
 
 static void note_signal(int number) { pending_signal = number; }
 
-/* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. */
+/* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. What the caller of firn wanted
+ * ignored stays so. */
 static FN(ps_catch_signal) {
-    struct sigaction action = {.sa_handler = note_signal};
-    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+    int number = arg_int(ctx, argv[0]);
+    struct sigaction action = {.sa_handler = note_signal}, before;
+    if (sigaction(number, NULL, &before) < 0) return throw_errno(ctx, errno, "sigaction", NULL);
+    if (before.sa_handler == SIG_IGN && !own_ignored[number]) caller_ignored[number] = 1;
+    if (caller_ignored[number]) return JS_UNDEFINED;
+    RESULT("sigaction", NULL, sigaction(number, &action, NULL));
 }
 
 static FN(ps_ignore_signal) {
+    int number = arg_int(ctx, argv[0]);
     struct sigaction action = {.sa_handler = SIG_IGN};
-    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+    if (sigaction(number, &action, NULL) < 0) return throw_errno(ctx, errno, "sigaction", NULL);
+    own_ignored[number] = 1;
+    return JS_UNDEFINED;
 }
 
 static FN(ps_pending_signal) { return JS_NewInt32(ctx, pending_signal); }
@@ -80,17 +92,26 @@ static void spawn_free(Spawn *spawn) {
     if (spawn->dir) JS_FreeCString(spawn->ctx, spawn->dir);
 }
 
+/* At exec: what firn's caller had open is not for the program. */
+static void close_foreign(void) {
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+    /* Kernels before 5.11. */
+    for (int fd = 3, end = sysconf(_SC_OPEN_MAX); fd < end; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* What a child does between fork and exec; returns only when something failed. */
 static const char *become(const Spawn *spawn) {
     for (char **item = spawn->env; *item; item++)
         if (!strncmp(*item, "PATH=", 5)) setenv("PATH", *item + 5, 1);
     for (int i = 0; i < 3; i++)
         if (dup2(spawn->fds[i], i) < 0) return "dup2";
-    for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
+    for (int i = 1; i < NSIG; i++)
+        if (!caller_ignored[i]) signal(i, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_foreign();
     const char *failed = spawn->root ? enter_fence(spawn->root) : NULL;
     if (failed) return failed;
     if (spawn->dir && chdir(spawn->dir) < 0) return "chdir";
@@ -173,6 +194,24 @@ static FN(ps_poll) {
     return ready;
 }
 
+/* tell(fd, text): to a stream whose reader may stand still. While it does, a caught signal ends it with EINTR. */
+static FN(ps_tell) {
+    TEXT(text, 1);
+    struct pollfd stream = {.fd = arg_int(ctx, argv[0]), .events = POLLOUT};
+    for (size_t done = 0, length = strlen(text); done < length;) {
+        /* A signal just before poll is seen after these milliseconds. */
+        if (poll(&stream, 1, pending_signal ? 0 : 200) <= 0) {
+            if (pending_signal) return throw_errno(ctx, EINTR, "write", NULL);
+            continue;
+        }
+        /* As much as a writable pipe takes without waiting: a page. */
+        ssize_t put = write(stream.fd, text + done, length - done < 4096 ? length - done : 4096);
+        if (put >= 0) done += put;
+        else if (errno != EINTR && errno != EAGAIN) return throw_errno(ctx, errno, "write", NULL);
+    }
+    return JS_UNDEFINED;
+}
+
 static FN(ps_kill) { RESULT("kill", NULL, kill(arg_int(ctx, argv[0]), arg_int(ctx, argv[1]))); }
 
 static FN(ps_exit) { exit(arg_int(ctx, argv[0])); }
@@ -236,6 +275,7 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("catchSignal", 1, ps_catch_signal),
     JS_CFUNC_DEF("ignoreSignal", 1, ps_ignore_signal),
     JS_CFUNC_DEF("pendingSignal", 0, ps_pending_signal),
+    JS_CFUNC_DEF("tell", 2, ps_tell),
     JS_CFUNC_DEF("mknod", 4, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),

@@ -76,6 +76,8 @@ interface Native {
   catchSignal(number: number): void;
   ignoreSignal(number: number): void;
   pendingSignal(): number;
+  /** Writes to a stream; a caught signal ends it with EINTR where its reader stands still. */
+  tell(fd: number, text: string): void;
   mknod(path: string, mode: number, major: number, minor: number): void;
   spawn(
     argv: readonly string[],

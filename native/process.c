@@ -20,17 +20,24 @@
 #include "firn.h"
 
 extern char **environ;
-static volatile sig_atomic_t pending_signal;
+static volatile sig_atomic_t pending_signal, init_signal;
+/* The first process of a PID namespace. */
+static int is_init;
 /* Signals that firn ignores by its own will, and those that its caller wanted ignored (nohup). */
 static char own_ignored[NSIG], caller_ignored[NSIG];
 
-static void note_signal(int number) { pending_signal = number; }
+/* A process of firn's own namespace takes it for init: `reboot` sends SIGTERM, `halt` and `poweroff` SIGUSR1 and 2.
+ * What comes from outside has no pid here (pid_namespaces(7)). */
+static void note_signal(int number, siginfo_t *info, void *context) {
+    if (is_init && info->si_code == SI_USER && info->si_pid > 0) init_signal = number;
+    else if (number != SIGUSR1 && number != SIGUSR2) pending_signal = number;
+}
 
 /* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. What the caller of firn wanted
  * ignored stays so. */
 static FN(ps_catch_signal) {
     int number = arg_int(ctx, argv[0]);
-    struct sigaction action = {.sa_handler = note_signal}, before;
+    struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO}, before;
     if (sigaction(number, NULL, &before) < 0) return throw_errno(ctx, errno, "sigaction", NULL);
     if (before.sa_handler == SIG_IGN && !own_ignored[number]) caller_ignored[number] = 1;
     if (caller_ignored[number]) return JS_UNDEFINED;
@@ -46,6 +53,13 @@ static FN(ps_ignore_signal) {
 }
 
 static FN(ps_pending_signal) { return JS_NewInt32(ctx, pending_signal); }
+
+/* What a program inside has asked of its init since the last time, 0 for nothing. */
+static FN(ps_init_signal) {
+    int number = init_signal;
+    init_signal = 0;
+    return JS_NewInt32(ctx, number);
+}
 
 static void free_list(char **list) {
     for (char **item = list; item && *item; item++) free(*item);
@@ -152,6 +166,7 @@ static FN(ps_spawn) {
 
 static FN(ps_fork) {
     pid_t pid = fork();
+    if (pid == 0) is_init = getpid() == 1;
     return pid < 0 ? throw_errno(ctx, errno, "fork", NULL) : JS_NewInt32(ctx, pid);
 }
 
@@ -211,6 +226,32 @@ static FN(ps_tell) {
     }
     return JS_UNDEFINED;
 }
+
+static int terminal(void) { return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY); }
+
+/* Whether this process is in the foreground of its terminal. */
+static FN(ps_foreground) {
+    int fd = terminal();
+    int ours = fd >= 0 && tcgetpgrp(fd) == getpgrp();
+    close_fd(&fd);
+    return JS_NewBool(ctx, ours);
+}
+
+/* Makes this process's group the terminal's foreground, from the background too: SIGTTOU is held off meanwhile. */
+static FN(ps_take_terminal) {
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTTOU);
+    int fd = terminal();
+    if (fd < 0) return throw_errno(ctx, errno, "open", "/dev/tty");
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    int err = tcsetpgrp(fd, getpgrp()) < 0 ? errno : 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close_fd(&fd);
+    return err ? throw_errno(ctx, err, "tcsetpgrp", NULL) : JS_UNDEFINED;
+}
+
+static FN(ps_own_group) { RESULT("setpgid", NULL, setpgid(0, 0)); }
 
 static FN(ps_kill) { RESULT("kill", NULL, kill(arg_int(ctx, argv[0]), arg_int(ctx, argv[1]))); }
 
@@ -275,7 +316,11 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("catchSignal", 1, ps_catch_signal),
     JS_CFUNC_DEF("ignoreSignal", 1, ps_ignore_signal),
     JS_CFUNC_DEF("pendingSignal", 0, ps_pending_signal),
+    JS_CFUNC_DEF("initSignal", 0, ps_init_signal),
     JS_CFUNC_DEF("tell", 2, ps_tell),
+    JS_CFUNC_DEF("foreground", 0, ps_foreground),
+    JS_CFUNC_DEF("takeTerminal", 0, ps_take_terminal),
+    JS_CFUNC_DEF("ownGroup", 0, ps_own_group),
     JS_CFUNC_DEF("mknod", 4, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),

@@ -76,8 +76,14 @@ interface Native {
   catchSignal(number: number): void;
   ignoreSignal(number: number): void;
   pendingSignal(): number;
+  /** The signal that a process of firn's own namespace has sent to it as its init, once; 0 for none. */
+  initSignal(): number;
   /** Writes to a stream; a caught signal ends it with EINTR where its reader stands still. */
   tell(fd: number, text: string): void;
+  /** Whether firn is in the foreground of its terminal. */
+  foreground(): boolean;
+  takeTerminal(): void;
+  ownGroup(): void;
   mknod(path: string, mode: number, major: number, minor: number): void;
   spawn(
     argv: readonly string[],
@@ -159,6 +165,9 @@ export const SIGINT = 2;
 export const SIGKILL = 9;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
+/** Of x86 and ARM. */
+export const SIGUSR1 = 10;
+export const SIGUSR2 = 12;
 
 /** renameat2(2): fail instead of replacing. */
 export const RENAME_NOREPLACE = 1;

@@ -39,6 +39,9 @@ void text_free(Text *text);
         return JS_UNDEFINED;                                    \
     } while (0)
 
+/* Makes `root` the root of this process, in namespaces of its own. NULL, or the name of the call that failed. */
+const char *enter_fence(const char *root);
+
 extern const JSMallocFunctions heap_functions;
 extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[];
 extern const int file_function_count, process_function_count, volume_function_count;

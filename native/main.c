@@ -1,7 +1,9 @@
 /* Starts the engine, gives the bundle its `__firn` object, runs it, and drains its promise jobs. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "firn.h"
@@ -64,8 +66,19 @@ static void hold_standard_streams(void) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags[fd]) < 0) _exit(71);
 }
 
+/* What a caller may have changed and firn, and all that it starts, takes for granted: what is made can be read; signals
+ * arrive; children that ended can be waited for. */
+static void forget_caller(void) {
+    umask(022);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 int main(int argc, char **argv) {
     hold_standard_streams();
+    forget_caller();
     JSRuntime *runtime = JS_NewRuntime2(&heap_functions, NULL);
     JSContext *ctx = runtime ? JS_NewContext(runtime) : NULL;
     if (!ctx) {

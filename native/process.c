@@ -6,9 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/close_range.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,22 +20,46 @@
 #include "firn.h"
 
 extern char **environ;
-static volatile sig_atomic_t pending_signal;
+static volatile sig_atomic_t pending_signal, init_signal;
+/* The first process of a PID namespace. */
+static int is_init;
+/* Signals that firn ignores by its own will, and those that its caller wanted ignored (nohup). */
+static char own_ignored[NSIG], caller_ignored[NSIG];
 
-static void note_signal(int number) { pending_signal = number; }
+/* A process of firn's own namespace takes it for init: `reboot` sends SIGTERM, `halt` and `poweroff` SIGUSR1 and 2.
+ * What comes from outside has no pid here (pid_namespaces(7)). */
+static void note_signal(int number, siginfo_t *info, void *context) {
+    if (is_init && info->si_code == SI_USER && info->si_pid > 0) init_signal = number;
+    else if (number != SIGUSR1 && number != SIGUSR2) pending_signal = number;
+}
 
-/* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. */
+/* Without SA_RESTART, so that a blocked poll or waitpid returns and the caller can look. What the caller of firn wanted
+ * ignored stays so. */
 static FN(ps_catch_signal) {
-    struct sigaction action = {.sa_handler = note_signal};
-    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+    int number = arg_int(ctx, argv[0]);
+    struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO}, before;
+    if (sigaction(number, NULL, &before) < 0) return throw_errno(ctx, errno, "sigaction", NULL);
+    if (before.sa_handler == SIG_IGN && !own_ignored[number]) caller_ignored[number] = 1;
+    if (caller_ignored[number]) return JS_UNDEFINED;
+    RESULT("sigaction", NULL, sigaction(number, &action, NULL));
 }
 
 static FN(ps_ignore_signal) {
+    int number = arg_int(ctx, argv[0]);
     struct sigaction action = {.sa_handler = SIG_IGN};
-    RESULT("sigaction", NULL, sigaction(arg_int(ctx, argv[0]), &action, NULL));
+    if (sigaction(number, &action, NULL) < 0) return throw_errno(ctx, errno, "sigaction", NULL);
+    own_ignored[number] = 1;
+    return JS_UNDEFINED;
 }
 
 static FN(ps_pending_signal) { return JS_NewInt32(ctx, pending_signal); }
+
+/* What a program inside has asked of its init since the last time, 0 for nothing. */
+static FN(ps_init_signal) {
+    int number = init_signal;
+    init_signal = 0;
+    return JS_NewInt32(ctx, number);
+}
 
 static void free_list(char **list) {
     for (char **item = list; item && *item; item++) free(*item);
@@ -78,18 +106,28 @@ static void spawn_free(Spawn *spawn) {
     if (spawn->dir) JS_FreeCString(spawn->ctx, spawn->dir);
 }
 
+/* At exec: what firn's caller had open is not for the program. */
+static void close_foreign(void) {
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+    /* Kernels before 5.11. */
+    for (int fd = 3, end = sysconf(_SC_OPEN_MAX); fd < end; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* What a child does between fork and exec; returns only when something failed. */
 static const char *become(const Spawn *spawn) {
     for (char **item = spawn->env; *item; item++)
         if (!strncmp(*item, "PATH=", 5)) setenv("PATH", *item + 5, 1);
     for (int i = 0; i < 3; i++)
         if (dup2(spawn->fds[i], i) < 0) return "dup2";
-    for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
+    for (int i = 1; i < NSIG; i++)
+        if (!caller_ignored[i]) signal(i, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (spawn->root && chroot(spawn->root) < 0) return "chroot";
+    close_foreign();
+    const char *failed = spawn->root ? enter_fence(spawn->root) : NULL;
+    if (failed) return failed;
     if (spawn->dir && chdir(spawn->dir) < 0) return "chdir";
     execvpe(spawn->args[0], spawn->args, spawn->env);
     return "exec";
@@ -115,7 +153,7 @@ static FN(ps_spawn) {
     if (pid < 0) return throw_errno(ctx, errno, "spawn", spawn.args[0]);
     if (pid == 0) {
         const char *failed = become(&spawn);
-        int what[2] = {errno, failed[0] == 'e' ? 0 : 1};
+        int what[2] = {errno, strcmp(failed, "exec") ? 1 : 0};
         if (write(spawn.report[1], what, sizeof what) < 0) _exit(126);
         _exit(127);
     }
@@ -128,6 +166,7 @@ static FN(ps_spawn) {
 
 static FN(ps_fork) {
     pid_t pid = fork();
+    if (pid == 0) is_init = getpid() == 1;
     return pid < 0 ? throw_errno(ctx, errno, "fork", NULL) : JS_NewInt32(ctx, pid);
 }
 
@@ -169,6 +208,50 @@ static FN(ps_poll) {
         if (fds[i].revents) JS_SetPropertyUint32(ctx, ready, found++, JS_NewInt32(ctx, fds[i].fd));
     return ready;
 }
+
+/* tell(fd, text): to a stream whose reader may stand still. While it does, a caught signal ends it with EINTR. */
+static FN(ps_tell) {
+    TEXT(text, 1);
+    struct pollfd stream = {.fd = arg_int(ctx, argv[0]), .events = POLLOUT};
+    for (size_t done = 0, length = strlen(text); done < length;) {
+        /* A signal just before poll is seen after these milliseconds. */
+        if (poll(&stream, 1, pending_signal ? 0 : 200) <= 0) {
+            if (pending_signal) return throw_errno(ctx, EINTR, "write", NULL);
+            continue;
+        }
+        /* As much as a writable pipe takes without waiting: a page. */
+        ssize_t put = write(stream.fd, text + done, length - done < 4096 ? length - done : 4096);
+        if (put >= 0) done += put;
+        else if (errno != EINTR && errno != EAGAIN) return throw_errno(ctx, errno, "write", NULL);
+    }
+    return JS_UNDEFINED;
+}
+
+static int terminal(void) { return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY); }
+
+/* Whether this process is in the foreground of its terminal. */
+static FN(ps_foreground) {
+    int fd = terminal();
+    int ours = fd >= 0 && tcgetpgrp(fd) == getpgrp();
+    close_fd(&fd);
+    return JS_NewBool(ctx, ours);
+}
+
+/* Makes this process's group the terminal's foreground, from the background too: SIGTTOU is held off meanwhile. */
+static FN(ps_take_terminal) {
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTTOU);
+    int fd = terminal();
+    if (fd < 0) return throw_errno(ctx, errno, "open", "/dev/tty");
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    int err = tcsetpgrp(fd, getpgrp()) < 0 ? errno : 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close_fd(&fd);
+    return err ? throw_errno(ctx, err, "tcsetpgrp", NULL) : JS_UNDEFINED;
+}
+
+static FN(ps_own_group) { RESULT("setpgid", NULL, setpgid(0, 0)); }
 
 static FN(ps_kill) { RESULT("kill", NULL, kill(arg_int(ctx, argv[0]), arg_int(ctx, argv[1]))); }
 
@@ -217,6 +300,13 @@ static FN(ps_mount) {
     RESULT("mount", target, mount(source, target, *type ? type : NULL, arg_int64(ctx, argv[3]), *data ? data : NULL));
 }
 
+/* mknod(path, mode, major, minor) */
+static FN(ps_mknod) {
+    TEXT(path, 0);
+    dev_t device = makedev(arg_int(ctx, argv[2]), arg_int(ctx, argv[3]));
+    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), device));
+}
+
 static FN(ps_umount) {
     TEXT(target, 0);
     RESULT("umount", target, umount2(target, arg_int(ctx, argv[1])));
@@ -226,6 +316,12 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("catchSignal", 1, ps_catch_signal),
     JS_CFUNC_DEF("ignoreSignal", 1, ps_ignore_signal),
     JS_CFUNC_DEF("pendingSignal", 0, ps_pending_signal),
+    JS_CFUNC_DEF("initSignal", 0, ps_init_signal),
+    JS_CFUNC_DEF("tell", 2, ps_tell),
+    JS_CFUNC_DEF("foreground", 0, ps_foreground),
+    JS_CFUNC_DEF("takeTerminal", 0, ps_take_terminal),
+    JS_CFUNC_DEF("ownGroup", 0, ps_own_group),
+    JS_CFUNC_DEF("mknod", 4, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),
     JS_CFUNC_DEF("wait", 2, ps_wait),

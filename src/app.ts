@@ -49,6 +49,26 @@ const changing = {
   description: text("A line to remember it by"),
   force: yes("Keep the generation even if nothing changed"),
 };
+const running = { ...changing, hostDevices: yes("Show the host's /dev, and all that is in it, inside") };
+
+/**
+ * The words of a command line in which what follows the first word of `firn run`'s command is the command's, flags too:
+ * `--` is put before it, as a person may have done.
+ */
+export function withOwnWords(words: readonly string[]): readonly string[] {
+  if (words[0] !== "run") return words;
+  const flags: Readonly<Record<string, { kind: string }>> = running;
+  for (let at = 1; at < words.length; at++) {
+    const word = words[at] ?? "";
+    if (word === "--") return words;
+    if (!word.startsWith("-") || word === "-") return [...words.slice(0, at), "--", ...words.slice(at)];
+    const camel = word.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    const takesValue = word.startsWith("--") ? flags[camel]?.kind === "parsed" : word.endsWith("X");
+    if (takesValue) at += 1;
+  }
+  return words;
+}
+
 /** The flags of `firn install` and `firn image`: those that machine.toml declares, less `leave`, and their own. */
 function machine(leave: string): FlagTable {
   const keyed = flagsOf(machineToml).filter(({ name }) => name !== leave);
@@ -184,13 +204,13 @@ const routes = buildRouteMap({
     del: define({ brief: "Remove packages", flags: changing, args: ["PKG…"], verb: async () => (await changed()).del }),
     run: define({
       brief: "Run a command in the next generation",
-      flags: changing,
+      flags: running,
       args: ["CMD…"],
       verb: async () => (await changed()).runCommand,
     }),
     shell: define({
       brief: "A shell in the next generation",
-      flags: changing,
+      flags: running,
       verb: async () => (await changed()).shell,
     }),
     edit: define({

@@ -1,11 +1,11 @@
 import { run } from "@stricli/core";
-import { application } from "./app.ts";
+import { application, withOwnWords } from "./app.ts";
 import { catchSignals } from "./host/kernel/isolate.ts";
 import { rememberProcess } from "./host/kernel/lock.ts";
 import { commandLine } from "./host/kernel/environment.ts";
 import { fail, finish } from "./report/finish.ts";
 
-const words = commandLine();
+const words = withOwnWords(commandLine());
 let help = "";
 let complaint = "";
 const process = {
@@ -20,7 +20,8 @@ const process = {
  */
 function end(): void {
   if (process.exitCode === 0) return finish({}, () => ({ data: help, lines: [help.trimEnd()] }));
-  const json = words.includes("--json");
+  const own = words.indexOf("--");
+  const json = words.slice(0, own < 0 ? undefined : own).includes("--json");
   fail(
     { code: "E_USAGE", message: complaint.trim(), hint: "`firn --help` and `firn COMMAND --help` show what there is." },
     json,

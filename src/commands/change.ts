@@ -36,6 +36,7 @@ export interface ChangeFlags extends WriteFlags {
   base?: string;
   description?: string;
   force?: boolean;
+  hostDevices?: boolean;
 }
 
 function absolute(path: string): string {
@@ -133,6 +134,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       description: flags.description,
       prepared,
       json: flags.json === true,
+      hostDevices: flags.hostDevices === true,
       templateBefore: templateOf(store, state),
       template: undefined,
       draft: undefined,

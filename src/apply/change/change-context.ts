@@ -18,6 +18,8 @@ export interface ChangeContext {
   readonly prepared: PreparedChange;
   /** Stdout is for one JSON object: what a command or shell prints goes to stderr. */
   readonly json: boolean;
+  /** What a command or shell sees in /dev is the host's. */
+  readonly hostDevices: boolean;
   /** The fstab template as it was when the change began. */
   readonly templateBefore: string;
   /** The template from this generation on, when the change brings another. */

@@ -72,6 +72,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
       binds: prepared.sources?.binds ?? [],
       // Other changes may be meant for this very file.
       hostResolver: change.kind === "packages",
+      hostDevices: context.hostDevices,
     });
     const { template, undo } = makeChange(change, chroot.path, context);
     context.template = template ?? context.template;

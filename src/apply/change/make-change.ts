@@ -1,12 +1,13 @@
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { exists, insideRoot, isDirectory, isFile } from "../../host/kernel/files.ts";
+import { INSIDE } from "../../host/kernel/chroot.ts";
+import { exists, insideRoot, isDirectory, isFile, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
 import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
-import type { ChangeContext } from "./change-context.ts";
+import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
 
 /** What a change asks for beside what it did to the draft. */
@@ -21,26 +22,43 @@ type Makers = {
   [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, root: string, context: ChangeContext) => Made;
 };
 
-/** The terminal's own settings, for programs that a person uses. */
-function terminalEnvironment(): Record<string, string> {
-  return given({ TERM: ownVariable("TERM"), PS1: "firn draft \\w # " });
-}
-
 /** Runs a program as a person's own, in the draft. Gives its exit code. */
-function runAtTerminal(argv: readonly string[], chroot: string, keepStdout: boolean): number {
-  return tryRun(argv, { chroot, terminal: true, keepStdout, env: terminalEnvironment() }).status;
+function runAtTerminal(
+  argv: readonly string[],
+  chroot: string,
+  { json, report }: ChangeContext,
+  env: Readonly<Record<string, string>> = {},
+): number {
+  return tryRun(argv, {
+    chroot,
+    terminal: true,
+    keepStdout: json,
+    env: { ...given({ TERM: ownVariable("TERM") }), ...env },
+    onReboot: () => report.note("A draft has no init that could reboot or halt: the machine runs on."),
+  }).status;
 }
 
-function runShell(root: string, json: boolean): void {
-  const status = runAtTerminal(["/bin/sh", "-l"], root, json);
+/**
+ * A file that an interactive sh reads after /etc/profile, whose prompt would hide that this is a draft. In memory, so
+ * nothing of it stays.
+ */
+function promptFile(root: string, context: ChangeContext): string {
+  const folder = insideRoot(root, INSIDE);
+  makeDirectories(folder);
+  writeText(`${folder}/prompt`, `PS1='firn draft ${opened(context).id} \\w # '\n`);
+  return `${INSIDE}/prompt`;
+}
+
+function runShell(root: string, context: ChangeContext): void {
+  const status = runAtTerminal(["/bin/sh", "-l"], root, context, { ENV: promptFile(root, context) });
   if (status === 0) return;
   const keep =
     isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
   if (!keep) throw new FirnError("E_COMMAND", `The shell ended with exit code ${status}.`);
 }
 
-function runCommand(argv: readonly string[], root: string, json: boolean): void {
-  const status = runAtTerminal(argv, root, json);
+function runCommand(argv: readonly string[], root: string, context: ChangeContext): void {
+  const status = runAtTerminal(argv, root, context);
   if (status === 0) return;
   throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
 }
@@ -74,19 +92,19 @@ const makers: Makers = {
     changePackages(change, root, context);
     return {};
   },
-  command: ({ argv }, root, { json }) => {
-    runCommand(argv, root, json);
+  command: ({ argv }, root, context) => {
+    runCommand(argv, root, context);
     return {};
   },
-  shell: (_, root, { report, json }) => {
-    report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
-    runShell(root, json);
+  shell: (_, root, context) => {
+    context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
+    runShell(root, context);
     return {};
   },
-  edit: ({ file, editor }, root, { json }) => {
+  edit: ({ file, editor }, root, context) => {
     if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
-    runCommand([...editor, file], root, json);
+    runCommand([...editor, file], root, context);
     return {};
   },
   "add-commons": (change, root, context) => shareFolder(change, root, context),

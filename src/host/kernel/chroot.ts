@@ -1,7 +1,7 @@
 import { layout } from "../../model/volume/layout.ts";
 import { exists, insideRoot, isDirectory, isFile, makeDirectories, readTextIfAny, writeText } from "./files.ts";
 import { Mount, MountStack, runDirectory } from "./mounts.ts";
-import { MS } from "./sys.ts";
+import { MS, S, sys } from "./sys.ts";
 
 export interface ChrootWish {
   /** The volume's top level. */
@@ -13,6 +13,8 @@ export interface ChrootWish {
   readonly?: boolean;
   /** Show the host's name servers even where the root has a resolv.conf of its own. */
   hostResolver?: boolean;
+  /** The host's own /dev, for who means it. Otherwise there are the nodes only that every program may expect. */
+  hostDevices?: boolean;
   /** Folders of the host that the programs inside must see, by their path inside. */
   binds?: readonly { from: string; to: string }[];
 }
@@ -39,6 +41,40 @@ function provideResolver(root: string, own: boolean, stack: MountStack): void {
   else if (own && isFile(file)) stack.add(Mount.bind(kept, file, true));
 }
 
+/** Major and minor numbers: Documentation/admin-guide/devices.txt of Linux. */
+const NODES: readonly (readonly [name: string, mode: number, major: number, minor: number])[] = [
+  ["null", 0o666, 1, 3],
+  ["zero", 0o666, 1, 5],
+  ["full", 0o666, 1, 7],
+  ["random", 0o666, 1, 8],
+  ["urandom", 0o666, 1, 9],
+  ["tty", 0o666, 5, 0],
+  ["console", 0o600, 5, 1],
+];
+
+const DEVICE_LINKS: readonly (readonly [name: string, target: string])[] = [
+  ["ptmx", "pts/ptmx"],
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"],
+];
+
+/** The usual nodes in a fresh tmpfs, with terminals of its own. */
+function makeDevices(dev: string): Mount {
+  for (const [name, mode, major, minor] of NODES) {
+    sys.mknod(`${dev}/${name}`, S.IFCHR | mode, major, minor);
+    // mknod() heeds the umask.
+    sys.chmod(`${dev}/${name}`, mode);
+  }
+  for (const [name, target] of DEVICE_LINKS) sys.symlink(target, `${dev}/${name}`);
+  sys.mkdir(`${dev}/shm`, 0o777);
+  sys.chmod(`${dev}/shm`, 0o1777);
+  sys.mkdir(`${dev}/pts`, 0o755);
+  // 5 is the group tty of Alpine.
+  return Mount.make("firn", `${dev}/pts`, "devpts", MS.NOSUID | MS.NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+}
+
 /** Mounts a root with /dev /proc /sys /run /tmp, the commons and the host's name servers, until its scope ends. */
 export function enterRoot(wish: ChrootWish): Chroot {
   const stack = new MountStack();
@@ -59,7 +95,17 @@ export function enterRoot(wish: ChrootWish): Chroot {
     stack.add(Mount.bind(wish.root, path, wish.readonly));
     add("proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC);
     add("sysfs", "/sys", "sysfs", MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.RDONLY);
-    add("/dev", "/dev", "", MS.BIND | MS.REC);
+    // Read-only: what is set there is the running machine's.
+    for (const inside of ["/proc/sys", "/proc/sysrq-trigger"]) {
+      const point = insideRoot(path, inside);
+      if (exists(point)) stack.add(Mount.bind(point, point, true));
+    }
+    if (wish.hostDevices) add("/dev", "/dev", "", MS.BIND | MS.REC);
+    else {
+      add("firn", "/dev", "tmpfs", MS.NOSUID | MS.NOEXEC, "mode=0755");
+      const dev = at("/dev");
+      if (dev !== undefined) stack.add(makeDevices(dev));
+    }
     add("firn", "/run", "tmpfs", MS.NOSUID | MS.NODEV, "mode=0755");
     add("firn", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777");
     for (const common of wish.commons) {

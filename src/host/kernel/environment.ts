@@ -16,6 +16,14 @@ export const stdin = Fd.adopt(0);
 export const stdout = Fd.adopt(1);
 export const stderr = Fd.adopt(2);
 
+/**
+ * Writes to stdout or stderr, whose reader may stand still (a pager, a stopped terminal): signals are heard meanwhile.
+ * Throws SysError, EINTR where one came.
+ */
+export function tell(stream: Fd, text: string): void {
+  sys.tell(stream.number, text);
+}
+
 export function isTerminal(fd: Fd): boolean {
   return sys.isatty(fd.number);
 }

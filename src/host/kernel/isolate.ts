@@ -1,5 +1,17 @@
 import { isSysError } from "./failure.ts";
-import { CLONE_NEWNS, CLONE_NEWPID, MS, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, sys } from "./sys.ts";
+import {
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  MS,
+  SIGHUP,
+  SIGINT,
+  SIGKILL,
+  SIGPIPE,
+  SIGTERM,
+  SIGUSR1,
+  SIGUSR2,
+  sys,
+} from "./sys.ts";
 import { FirnError } from "../../model/problem.ts";
 
 /** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */
@@ -24,19 +36,50 @@ export function privateMounts(): void {
 export function isolate(): void {
   privateMounts();
   sys.unshare(CLONE_NEWPID);
+  foreground = sys.foreground();
   const [alive, parentEnd] = sys.pipe();
   const pid = sys.fork();
   if (pid !== 0) supervise(pid);
   sys.deathSignal(SIGKILL);
+  for (const signal of [SIGUSR1, SIGUSR2]) sys.catchSignal(signal);
   sys.close(parentEnd);
   // The parent may have died before the death signal was set: then the pipe's other end is gone.
   if (sys.poll([alive], 0).length > 0) sys.exit(1);
 }
 
+let foreground = false;
+
+/**
+ * Makes this process the terminal's foreground, by itself: the group outside has no number in its PID namespace, and
+ * could not be given the terminal again when a shell has had it.
+ */
+export function ownTerminal(): void {
+  if (!foreground || sys.getpid() !== 1) return;
+  try {
+    sys.ownGroup();
+    sys.takeTerminal();
+  } catch (error) {
+    // The terminal has hung up.
+    if (!isSysError(error)) throw error;
+  }
+}
+
+/** For whoever uses the terminal next. */
+function returnTerminal(): void {
+  try {
+    if (foreground) sys.takeTerminal();
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+  }
+}
+
 function supervise(pid: number): never {
   for (;;) {
     const ended = sys.wait(pid, true);
-    if (ended !== null) sys.exit(ended[1]);
+    if (ended !== null) {
+      returnTerminal();
+      sys.exit(ended[1]);
+    }
     try {
       sys.kill(pid, sys.pendingSignal());
     } catch (error) {

@@ -52,7 +52,7 @@ export function remount(path: string, options: string): void {
   sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME, options);
 }
 
-/** Several mounts, released in reverse order. */
+/** Mounts of which all lie below the first: they are let go with it, at once. */
 export class MountStack implements Disposable {
   private readonly mounts: Mount[] = [];
 
@@ -63,7 +63,7 @@ export class MountStack implements Disposable {
 
   [Symbol.dispose](): void {
     endOthers();
-    for (let mount = this.mounts.pop(); mount !== undefined; mount = this.mounts.pop()) mount[Symbol.dispose]();
+    this.mounts[0]?.[Symbol.dispose]();
   }
 }
 

@@ -1,6 +1,7 @@
 import { FirnError } from "../../model/problem.ts";
 import { packageOf } from "../../model/kernel/programs.ts";
 import { isSysError } from "./failure.ts";
+import { ownTerminal } from "./isolate.ts";
 import { O, SIGINT, SIGKILL, SIGTERM, sys } from "./sys.ts";
 
 /** How a program is run. All paths in `argv` are seen from inside `chroot`. */
@@ -17,6 +18,8 @@ export interface RunOptions {
   terminal?: boolean;
   /** At the terminal, what it prints goes to stderr: stdout is kept for firn's own answer. */
   keepStdout?: boolean;
+  /** At the terminal: called when the program has asked its init, which firn is, to reboot or halt. */
+  onReboot?: () => void;
   /** Called with each line of stdout as it comes. */
   onLine?: (line: string) => void;
 }
@@ -64,6 +67,7 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Finis
   const input = options.input === undefined ? undefined : sys.pipe();
   const given = options.stdin ?? (options.terminal || input ? undefined : sys.open("/dev/null", O.RDONLY, 0));
   const stdin = input?.[0] ?? given ?? 0;
+  if (options.terminal) ownTerminal();
   let pid: number;
   try {
     const fds = [stdin, pipes[0]?.[1] ?? (options.keepStdout ? 2 : 1), pipes[1]?.[1] ?? 2];
@@ -80,7 +84,8 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Finis
   }
   if (input) feed(input[1], options.input ?? "");
   if (options.terminal) {
-    const status = reap(pid, true);
+    const status = reap(pid, true, options.onReboot);
+    ownTerminal();
     checkInterrupt();
     return { argv, status, stdout: "", stderr: "" };
   }
@@ -257,14 +262,15 @@ function signalChild(pid: number, signal: number): void {
   }
 }
 
-function reap(pid: number, terminal: boolean): number {
+function reap(pid: number, terminal: boolean, onReboot?: () => void): number {
   // At a terminal ^C belongs to the shell or the editor: it has had the signal itself.
   if (terminal) sys.ignoreSignal(SIGINT);
   try {
     for (;;) {
       const ended = sys.wait(pid, true);
+      if (sys.initSignal() !== 0) onReboot?.();
       if (ended !== null) return ended[1];
-      signalChild(pid, SIGTERM);
+      if (sys.pendingSignal() !== 0) signalChild(pid, SIGTERM);
     }
   } finally {
     if (terminal) sys.catchSignal(SIGINT);

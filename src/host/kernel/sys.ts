@@ -78,6 +78,15 @@ interface Native {
   catchSignal(number: number): void;
   ignoreSignal(number: number): void;
   pendingSignal(): number;
+  /** The signal that a process of firn's own namespace has sent to it as its init, once; 0 for none. */
+  initSignal(): number;
+  /** Writes to a stream; a caught signal ends it with EINTR where its reader stands still. */
+  tell(fd: number, text: string): void;
+  /** Whether firn is in the foreground of its terminal. */
+  foreground(): boolean;
+  takeTerminal(): void;
+  ownGroup(): void;
+  mknod(path: string, mode: number, major: number, minor: number): void;
   spawn(
     argv: readonly string[],
     env: readonly string[],
@@ -159,6 +168,9 @@ export const SIGINT = 2;
 export const SIGKILL = 9;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
+/** Of x86 and ARM. */
+export const SIGUSR1 = 10;
+export const SIGUSR2 = 12;
 
 /** renameat2(2): fail instead of replacing. */
 export const RENAME_NOREPLACE = 1;
@@ -167,6 +179,7 @@ export const RENAME_NOREPLACE = 1;
 export const S = {
   IFMT: 0o170000,
   IFDIR: 0o040000,
+  IFCHR: 0o020000,
   IFREG: 0o100000,
   IFLNK: 0o120000,
   IFBLK: 0o060000,

@@ -1,4 +1,4 @@
-import { exit, isTerminal as isTty, stderr, stdin, stdout } from "../kernel/environment.ts";
+import { exit, isTerminal as isTty, stderr, stdin, stdout, tell } from "../kernel/environment.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { decode } from "../kernel/files.ts";
 import { checkInterrupt } from "../kernel/run.ts";
@@ -12,7 +12,7 @@ const BROKEN_PIPE = 141;
  */
 export function print(text: string): void {
   try {
-    stdout.write(text);
+    tell(stdout, text);
   } catch (error) {
     if (!isSysError(error, "EPIPE")) throw error;
     exit(BROKEN_PIPE);
@@ -22,7 +22,7 @@ export function print(text: string): void {
 /** Writes to stderr. When nobody takes the talk any more, the work goes on all the same. */
 export function say(text: string): void {
   try {
-    stderr.write(text);
+    tell(stderr, text);
   } catch (error) {
     if (!isSysError(error)) throw error;
   }

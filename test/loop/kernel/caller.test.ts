@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { start, type Ran } from "../../kit/firn.ts";
+import { requires } from "../../kit/requires.ts";
+import { commandLine, on, succeeded } from "../../kit/verbs.ts";
+import { mounted } from "../../kit/volume.ts";
+import { ownWorld } from "../../kit/world.ts";
+
+const skip = requires("root", "loop", "mirror");
+
+describe("what firn's caller has set does not reach what firn makes and runs", { skip }, () => {
+  const world = ownWorld();
+  let image = "";
+  before(async () => {
+    image = await world.image();
+  });
+
+  /** Runs a command in a draft from a shell that has said `script` before. */
+  const called = async (script: string, ...argv: string[]): Promise<Ran> =>
+    (await start(commandLine(image, "run", "--", ...argv), ["sh", "-c", `${script}\nexec "$@"`, "sh"])).ended;
+
+  /** The same, with a signal to firn's whole group once the command runs. */
+  async function signalled(
+    signal: NodeJS.Signals,
+    wrapper: string[],
+    seconds: number,
+  ): Promise<Ran & { took: number }> {
+    const argv = ["sh", "-c", `echo begun >&2; sleep ${seconds}; touch /etc/slept`];
+    const { child, said, ended } = await start(commandLine(image, "run", "--", ...argv), wrapper);
+    let sent = 0;
+    child.stderr?.on("data", () => {
+      if (sent !== 0 || !said().includes("begun")) return;
+      sent = Date.now();
+      process.kill(-(child.pid ?? 0), signal);
+    });
+    return { ...(await ended), took: Date.now() - sent };
+  }
+
+  test("a umask of 077 makes nothing that only root can read", async () => {
+    const ran = succeeded(await called("umask 077", "sh", "-c", "umask; mkdir /opt/wide; : > /etc/wide"));
+    assert.match(ran.stdout, /^0022$/m);
+    mounted(image, (top) => {
+      assert.equal(statSync(`${top}/current/0/@/opt/wide`).mode & 0o777, 0o755);
+      assert.equal(statSync(`${top}/current/0/@/etc/wide`).mode & 0o777, 0o644);
+    });
+  });
+
+  test("descriptors that the caller has open are not open in the draft", async () => {
+    const ran = succeeded(await called("exec 7</etc/passwd 9>/dev/null", "sh", "-c", "echo fds: /proc/$$/fd/*"));
+    assert.match(ran.stdout, /^fds: .*\/2/m);
+    assert.doesNotMatch(ran.stdout, /fd\/[79]\b/);
+  });
+
+  test("children are waited for although the caller ignores their end", async () => {
+    const ran = await start(commandLine(image, "run", "--", "true"), ["env", "--ignore-signal=CHLD"]);
+    assert.match(succeeded(await ran.ended).stdout, /Nothing changed/);
+  });
+
+  test("nohup protects firn and what it runs", async () => {
+    succeeded(await signalled("SIGHUP", ["nohup"], 1));
+    await on(image, "run", "--", "rm", "/etc/slept");
+  });
+
+  test("SIGTERM is heard although the caller has blocked it", async () => {
+    const { status, took } = await signalled("SIGTERM", ["env", "--block-signal=TERM"], 30);
+    assert.equal(status, 130);
+    assert.ok(took < 15_000, `${took} ms`);
+  });
+
+  test("a stderr that takes nothing does not make firn deaf to SIGTERM", async () => {
+    const fifo = join(world.folder, "full");
+    const script = `mkfifo ${fifo}; exec 2<>${fifo}; dd if=/dev/zero bs=4096 count=16 status=none >&2; exec "$@"`;
+    const { child, ended } = await start(commandLine(image, "run", "--", "true"), ["sh", "-c", script, "sh"]);
+    const timer = setTimeout(() => child.kill("SIGTERM"), 2000);
+    const tooLong = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    assert.equal((await ended).status, 130);
+    clearTimeout(timer);
+    clearTimeout(tooLong);
+  });
+});

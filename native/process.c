@@ -211,9 +211,12 @@ static FN(ps_poll) {
 
 /* tell(fd, text): to a stream whose reader may stand still. While it does, a caught signal ends it with EINTR. */
 static FN(ps_tell) {
-    TEXT(text, 1);
+    size_t length;
+    __attribute__((cleanup(text_free))) Text held = {ctx, JS_ToCStringLen(ctx, &length, argv[1])};
+    const char *text = held.text;
+    if (!text) return JS_EXCEPTION;
     struct pollfd stream = {.fd = arg_int(ctx, argv[0]), .events = POLLOUT};
-    for (size_t done = 0, length = strlen(text); done < length;) {
+    for (size_t done = 0; done < length;) {
         /* A signal just before poll is seen after these milliseconds. */
         if (poll(&stream, 1, pending_signal ? 0 : 200) <= 0) {
             if (pending_signal) return throw_errno(ctx, EINTR, "write", NULL);

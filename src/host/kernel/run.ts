@@ -142,9 +142,10 @@ export function programFailed(finished: Finished): FirnError {
 
 function feed(fd: number, text: string): void {
   try {
-    sys.write(fd, text);
+    sys.tell(fd, text);
   } catch (error) {
-    if (!isSysError(error, "EPIPE")) throw error;
+    // It reads no more, or a signal came: whoever waits for its end passes that on.
+    if (!isSysError(error, "EPIPE", "EINTR")) throw error;
   } finally {
     sys.close(fd);
   }

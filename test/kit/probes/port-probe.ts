@@ -3,7 +3,7 @@
  * JSON.
  */
 import { isSysError } from "../../../src/host/kernel/failure.ts";
-import { sys } from "../../../src/host/kernel/sys.ts";
+import { SIGTERM, sys } from "../../../src/host/kernel/sys.ts";
 
 /** The errno's name of a call that fails. */
 function failure(call: () => unknown): string {
@@ -41,5 +41,10 @@ const answer = {
     failure(() => sys.open("/proc/self", sys.O.RDONLY | sys.O.NOFOLLOW, 0)),
   ],
 };
-sys.write(1, `${JSON.stringify(answer)}\n`);
+// Last, since what was caught stays pending.
+sys.catchSignal(SIGTERM);
+const stuck = sys.pipe();
+spawn(["/bin/sh", "-c", "sleep 0.3; kill -TERM $PPID"], [0, 1, 2]);
+const told = failure(() => sys.tell(stuck[1], "x".repeat(1 << 20)));
+sys.write(1, `${JSON.stringify({ ...answer, told })}\n`);
 sys.exit(0);

@@ -12,6 +12,7 @@ interface Answer {
   children: string;
   poll: string;
   names: string[];
+  told: string;
 }
 
 let work = "";
@@ -20,7 +21,7 @@ let answer: Answer;
 before(async () => {
   work = mkdtempSync(join(tmpdir(), "firn-port-"));
   const program = await buildFirn(join(import.meta.dirname, "../../kit/probes/port-probe.ts"), join(work, "probe"));
-  answer = JSON.parse(execFileSync(program, { encoding: "utf8", input: "" })) as Answer;
+  answer = JSON.parse(execFileSync(program, { encoding: "utf8", input: "", timeout: 20_000 })) as Answer;
 });
 
 after(() => {
@@ -34,6 +35,10 @@ test("a program that cannot be started leaves neither a descriptor nor a child b
 });
 
 test("more descriptors than poll looks at are refused, not dropped", () => assert.equal(answer.poll, "poll EINVAL"));
+
+test("a reader that stands still, a program's stdin too, does not make firn deaf", () => {
+  assert.equal(answer.told, "write EINTR");
+});
 
 test("a failed call names its errno", () => {
   assert.deepEqual(answer.names, [

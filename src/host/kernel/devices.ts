@@ -49,6 +49,18 @@ export function attachLoop(
   return { device, fd: Fd.adopt(number) };
 }
 
+/** What stands behind a loop device; undefined where it cannot be asked. `rdev` is 0 for a file. */
+export function loopBacking(device: string): { dev: number; ino: number; rdev: number } | undefined {
+  try {
+    using fd = Fd.reading(device);
+    const [dev, ino, rdev] = sys.loopBacking(fd.number);
+    return { dev, ino, rdev };
+  } catch (error) {
+    if (isSysError(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Everything that was written to a device is on the medium, and is read from there again. */
 export function flushDevice(path: string): void {
   using fd = Fd.changing(path);

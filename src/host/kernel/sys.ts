@@ -71,6 +71,8 @@ interface Native {
   fsync(fd: number): void;
   syncfs(fd: number): void;
   flock(fd: number, operation: number): boolean;
+  /** An open file description lock on all bytes, taken or asked for; false when somebody else holds one. */
+  lockRange(fd: number, take: boolean): boolean;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;
   catchSignal(number: number): void;
@@ -114,6 +116,7 @@ interface Native {
   inodePath(fd: number, inode: number): string;
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
+  loopBacking(fd: number): [dev: number, ino: number, rdev: number];
   deviceSize(fd: number): number;
   sectorSize(fd: number): number;
   flushBuffers(fd: number): void;

@@ -4,6 +4,7 @@ import {
   SIGNATURE_HEAD_BYTES,
   SIGNATURE_TAIL_BYTES,
   identifySignature,
+  unknown,
   type Signature,
 } from "../../model/disk/signature.ts";
 import { findPartitions } from "./map.ts";
@@ -85,7 +86,10 @@ function inspectWhole(name: string, folder: string): DiskState {
 function heldBy(path: string, name: string, bytes: number, inUse: boolean): Pick<Disk, "partitions" | "content"> {
   try {
     using fd = Fd.reading(path);
-    return { partitions: partitionsOf(path, name, fd, bytes), content: contentAt(fd, 0, bytes) };
+    const partitions = partitionsOf(path, name, fd, bytes);
+    const content = contentAt(fd, 0, bytes);
+    // A partition table is nothing unknown.
+    return { partitions, content: partitions.length > 0 && content === unknown ? undefined : content };
   } catch (error) {
     if (inUse && isSysError(error)) return { partitions: [], content: undefined };
     throw error;

@@ -232,6 +232,9 @@ test("what is on a disk is shown by its kind and label", { skip }, () => {
   ];
   const disk = loop(blank("contents", 300 * MiB));
   assert.deepEqual(probe("inspect", { path: disk }).lines.slice(1), ["  empty"]);
+  sh("dd", "if=/dev/urandom", `of=${disk}`, "bs=1M", "count=300", "status=none", "conv=fsync");
+  const random = probe("inspect", { path: disk });
+  assert.deepEqual([random.lines[1], random.data], ["  whole disk: data of an unknown kind", true]);
   for (const [kind, command, args] of makers) {
     sh("dd", "if=/dev/zero", `of=${disk}`, "bs=1M", "count=1", "status=none", "conv=fsync");
     sh(command, ...args, disk);

@@ -48,6 +48,7 @@ export const exitCodes = {
   E_NOT_DURABLE: 61,
   E_IN_DRAFT: 62,
   E_OUTPUT: 63,
+  E_UNFIT: 77,
 } as const;
 
 export type ProblemCode = keyof typeof exitCodes;

@@ -11,6 +11,7 @@ import { gcExecutors } from "../gc.ts";
 import type { Executors } from "../run-plan.ts";
 import { commit } from "../switch.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
+import { checkDraft } from "./check-draft.ts";
 import { makeChange } from "./make-change.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
 
@@ -78,6 +79,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   "make-readable": (_, context) => {
     bootLoader.makeReadable(context.store.top, opened(context).root, flavorsOf(context));
   },
+  "check-draft": ({ force }, context) => checkDraft(context, force),
   "boot-files": (_, context) => {
     context.kernel = checkKernels(context);
   },

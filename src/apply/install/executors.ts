@@ -70,14 +70,9 @@ function enable(context: Installation): void {
   const { target, layout, prepared, menu, loaderPath } = context;
   bootLoader.enable(context.esp?.device ?? "", prepared.loader, menu);
   if (target.kind !== "disk") return;
-  const { number, guid } = partitionNamed(layout, "EFI");
-  context.bootEntry = addBootEntry({
-    disk: target.path,
-    partitionNumber: number,
-    partitionGuid: guid,
-    label: "firn",
-    loaderPath,
-  });
+  const { number, firstSector, lastSector, guid } = partitionNamed(layout, "EFI");
+  const partition = { number, firstBlock: firstSector, blocks: lastSector - firstSector + 1, guid };
+  context.bootEntry = addBootEntry({ label: "firn", partition, loader: loaderPath });
 }
 
 export const installExecutors: Executors<InstallStep, Installation> = {

@@ -117,6 +117,8 @@ interface Native {
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
   loopBacking(fd: number): [dev: number, ino: number, rdev: number];
+  /** FS_IMMUTABLE_FL of chattr(1). */
+  clearImmutable(fd: number): void;
   deviceSize(fd: number): number;
   sectorSize(fd: number): number;
   flushBuffers(fd: number): void;

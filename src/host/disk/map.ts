@@ -8,7 +8,7 @@ import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
-import { placeOf, placeOfDevice, type Place } from "./medium.ts";
+import { placeOf, placeOfDevice, placeOfLoop, type Place } from "./medium.ts";
 import {
   attribute,
   devicePath,
@@ -97,8 +97,8 @@ function waitForReaders({ storage, startByte }: Place): void {
   for (let waited = 0; waited < READERS_TIMEOUT; waited += READERS_PAUSE) {
     const reading = loopDevices().some((loop) => {
       if (!loop.readonly) return false;
-      const place = placeOfDevice(loop.name);
-      return place.storage === storage && place.startByte === startByte;
+      const place = placeOfLoop(loop, 0, true);
+      return place?.storage === storage && place.startByte === startByte;
     });
     if (!reading) return;
     pause(READERS_PAUSE);
@@ -113,8 +113,8 @@ function existingLoop(wanted: Place, bytes: number, readonly: boolean): MappedPa
   const { storage, startByte } = wanted;
   if (!readonly) waitForReaders(wanted);
   for (const loop of loopDevices()) {
-    const place = placeOfDevice(loop.name);
-    if (place.storage !== storage) continue;
+    const place = placeOfLoop(loop, 0, true);
+    if (place?.storage !== storage) continue;
     const node = partitionNode(loop.name, startByte - place.startByte, bytes);
     if (node !== undefined) return openNode(node, readonly);
     if (place.startByte !== startByte) continue;

@@ -44,11 +44,15 @@ export function placeOfDevice(name: string, startByte = 0): Place {
   );
 }
 
-function placeOfLoop(loop: LoopDevice, startByte: number): Place | undefined {
+/**
+ * Where a loop device lies. `quick` trusts the name of its file, which the kernel keeps when it is renamed, but which
+ * may be another file's in another namespace; opening many loop devices takes milliseconds.
+ */
+export function placeOfLoop(loop: LoopDevice, startByte = 0, quick = false): Place | undefined {
   const named = stat(loop.backingFile);
   const isBlock = named !== undefined && typeOf(named) === "block device";
-  // The kernel knows the file itself; its name may be of another namespace, or another file's by now.
-  const backing = loopBacking(devicePath(loop.name)) ?? (named && { ...named, rdev: isBlock ? named.rdev : 0 });
+  const byName = named && { dev: named.dev, ino: named.ino, rdev: isBlock ? named.rdev : 0 };
+  const backing = (quick ? byName : undefined) ?? loopBacking(devicePath(loop.name)) ?? byName;
   if (backing === undefined) return undefined;
   const at = startByte + loop.offset;
   const device = backing.rdev === 0 ? undefined : kernelDevice(backing.rdev);

@@ -290,6 +290,16 @@ static FN(fs_flock) {
     return errno == EWOULDBLOCK ? JS_FALSE : throw_errno(ctx, errno, "flock", NULL);
 }
 
+/* lockRange(fd, take): false when somebody else holds a lock of fcntl(2) on any byte. A lock that is
+ * taken is the descriptor's own, as QEMU's are. */
+static FN(fs_lock_range) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int take = JS_ToBool(ctx, argv[1]);
+    if (fcntl(arg_int(ctx, argv[0]), take ? F_OFD_SETLK : F_OFD_GETLK, &lock) == 0)
+        return JS_NewBool(ctx, take || lock.l_type == F_UNLCK);
+    return errno == EAGAIN || errno == EACCES ? JS_FALSE : throw_errno(ctx, errno, "lock", NULL);
+}
+
 static FN(fs_statfs) {
     TEXT(path, 0);
     struct statfs st;
@@ -330,8 +340,8 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("chmod", 2, fs_chmod),       JS_CFUNC_DEF("lchown", 3, fs_lchown),
     JS_CFUNC_DEF("copyTimes", 2, fs_copy_times),
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
-    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),
-    JS_CFUNC_DEF("pushOut", 1, fs_push_out),     JS_CFUNC_DEF("flock", 2, fs_flock),
+    JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("flock", 2, fs_flock),
+    JS_CFUNC_DEF("pushOut", 1, fs_push_out),  JS_CFUNC_DEF("lockRange", 2, fs_lock_range),
     JS_CFUNC_DEF("statfs", 1, fs_statfs),     JS_CFUNC_DEF("decode", 1, text_decode),
 };
 const int file_function_count = sizeof file_functions / sizeof *file_functions;

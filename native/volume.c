@@ -275,6 +275,26 @@ static FN(bd_loop_attach) {
     return throw_errno(ctx, err, "loop", NULL);
 }
 
+/* loopBacking(fd): device and inode of the file behind a loop device, and its own number when it is a device. */
+static FN(bd_loop_backing) {
+    struct loop_info64 info;
+    if (ioctl(arg_int(ctx, argv[0]), LOOP_GET_STATUS64, &info) < 0) return throw_errno(ctx, errno, "loop status", NULL);
+    JSValue backing = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, backing, 0, JS_NewInt64(ctx, info.lo_device));
+    JS_SetPropertyUint32(ctx, backing, 1, JS_NewInt64(ctx, info.lo_inode));
+    JS_SetPropertyUint32(ctx, backing, 2, JS_NewInt64(ctx, info.lo_rdevice));
+    return backing;
+}
+
+/* clearImmutable(fd): lets a file be written that chattr +i, or efivarfs, protects. */
+static FN(fs_clear_immutable) {
+    int flags = 0, fd = arg_int(ctx, argv[0]);
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) return throw_errno(ctx, errno, "file flags", NULL);
+    if (!(flags & FS_IMMUTABLE_FL)) return JS_UNDEFINED;
+    flags &= ~FS_IMMUTABLE_FL;
+    RESULT("file flags", NULL, ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
 static FN(bd_size) {
     uint64_t bytes;
     if (ioctl(arg_int(ctx, argv[0]), BLKGETSIZE64, &bytes) < 0) return throw_errno(ctx, errno, "device size", NULL);
@@ -303,6 +323,8 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("startCleaner", 1, bt_start_cleaner),
     JS_CFUNC_DEF("fsid", 1, bt_fsid),
     JS_CFUNC_DEF("loopAttach", 4, bd_loop_attach),
+    JS_CFUNC_DEF("loopBacking", 1, bd_loop_backing),
+    JS_CFUNC_DEF("clearImmutable", 1, fs_clear_immutable),
     JS_CFUNC_DEF("deviceSize", 1, bd_size),
     JS_CFUNC_DEF("sectorSize", 1, bd_sector_size),
     JS_CFUNC_DEF("flushBuffers", 1, bd_flush),

@@ -4,7 +4,9 @@ import { checkPackages, prepareInstall, type Prepared } from "../apply/install/p
 import { runPlan } from "../apply/run-plan.ts";
 import { requireLoopDevice } from "../host/disk/map.ts";
 import { inspectDisk } from "../host/disk/inspect-disk.ts";
+import { mediaOf } from "../host/disk/medium.ts";
 import { exists } from "../host/kernel/files.ts";
+import { lockMedia } from "../host/kernel/lock.ts";
 import { newGuids } from "../host/disk/make-filesystems.ts";
 import { filledUp, imageExists } from "../host/disk/image.ts";
 import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
@@ -155,6 +157,7 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
     checkPackages(prepared);
     confirm(disk, plan, flags, command.report);
     // Packages were fetched, and a person was asked, since it was looked at.
+    using _alone = lockMedia(mediaOf(path), "firn install", false, (text) => command.report.note(text));
     const changed = refuseChanged(disk, inspectDisk(path));
     if (changed !== undefined) orThrow(changed);
     const target = { path: disk.path, kind: "disk" } as const;

@@ -23,7 +23,7 @@ export interface ChangeWish {
   base?: GenerationId;
   /** The name of the generation to be. */
   id: GenerationId;
-  /** Keep a generation in which nothing changed. */
+  /** Keep a generation in which nothing changed, or which lacks what a system needs. */
   force: boolean;
   /** Bytes that the change is expected to take on the volume. */
   neededBytes: number;
@@ -43,6 +43,7 @@ export type ChangeStep =
   | { kind: "compare" }
   | { kind: "discard-unchanged" }
   | { kind: "make-readable" }
+  | { kind: "check-draft"; force: boolean }
   | { kind: "boot-files" }
   | { kind: "seal" }
   | { kind: "commit"; slots: readonly GenerationId[] };
@@ -84,6 +85,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "compare" },
     ...(wish.force ? [] : [{ kind: "discard-unchanged" as const }]),
     { kind: "make-readable" },
+    { kind: "check-draft", force: wish.force },
     { kind: "boot-files" },
     { kind: "seal" },
     { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount), anchor(state)) },
@@ -137,6 +139,8 @@ export function describeStep(step: ChangeStep): string {
       return "Discard it if nothing did";
     case "make-readable":
       return "Write anew what the boot loader could not read";
+    case "check-draft":
+      return "Check that it has what a system needs";
     case "boot-files":
       return "Check the boot files";
     case "seal":

@@ -12,6 +12,7 @@ import { gcExecutors } from "../gc.ts";
 import type { Executors } from "../run-plan.ts";
 import { commit } from "../switch.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
+import { checkDraft } from "./check-draft.ts";
 import { makeChange } from "./make-change.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
 
@@ -92,6 +93,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     const written = bootLoader.makeReadable(opened(context).root, flavorsOf(context));
     if (written.length > 0) context.store.flush();
   },
+  "check-draft": ({ force }, context) => checkDraft(context, force),
   "boot-files": (_, context) => {
     context.kernel = checkKernels(context);
   },

@@ -5,6 +5,7 @@ import { packageManager } from "../../host/packages/package-manager.ts";
 import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/make-filesystems.ts";
 import { createImage, removeImage } from "../../host/disk/image.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
+import { claim } from "../../host/kernel/devices.ts";
 import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
@@ -69,14 +70,9 @@ function enable(context: Installation): void {
   const { target, layout, prepared, menu, loaderPath } = context;
   bootLoader.enable(context.esp?.device ?? "", prepared.loader, menu);
   if (target.kind !== "disk") return;
-  const { number, guid } = partitionNamed(layout, "EFI");
-  context.bootEntry = addBootEntry({
-    disk: target.path,
-    partitionNumber: number,
-    partitionGuid: guid,
-    label: "firn",
-    loaderPath,
-  });
+  const { number, firstSector, lastSector, guid } = partitionNamed(layout, "EFI");
+  const partition = { number, firstBlock: firstSector, blocks: lastSector - firstSector + 1, guid };
+  context.bootEntry = addBootEntry({ label: "firn", partition, loader: loaderPath });
 }
 
 export const installExecutors: Executors<InstallStep, Installation> = {
@@ -97,6 +93,7 @@ export const installExecutors: Executors<InstallStep, Installation> = {
     context.esp = context.map("EFI");
     context.rootPartition = context.map("ROOT");
     formatEsp(context.esp.device, partitionNamed(layout, "EFI"), layout.sectorBytes);
+    context.espClaim = claim(context.esp.device);
     context.rootUuid = formatRoot(context.rootPartition.device);
     format(context, (uuid) => {
       context.swapUuid = uuid;

@@ -29,6 +29,8 @@ export interface InstallTarget {
  */
 export class Installation implements Disposable {
   esp: MappedPartition | undefined;
+  /** Nobody mounts the partition, nor claims its disk, meanwhile; the mount claims the other one. */
+  espClaim: Disposable | undefined;
   rootPartition: MappedPartition | undefined;
   mount: Mount | undefined;
   store: VolumeStore | undefined;
@@ -114,6 +116,7 @@ export class Installation implements Disposable {
     this.store?.[Symbol.dispose]();
     this.mount?.[Symbol.dispose]();
     this.rootPartition?.[Symbol.dispose]();
+    this.espClaim?.[Symbol.dispose]();
     this.esp?.[Symbol.dispose]();
   }
 }

@@ -3,8 +3,9 @@ import { VolumeStore } from "../../apply/store/volume-store.ts";
 import { problemOf } from "../../host/kernel/failure.ts";
 import { readTextIfAny } from "../../host/kernel/files.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
+import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
 import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
-import { imageIdentity, lockVolume } from "../../host/kernel/lock.ts";
+import { keepOthersOut, lockMedia } from "../../host/kernel/lock.ts";
 import { remount } from "../../host/kernel/mounts.ts";
 import { openVolume, type Volume } from "../../host/volume/open-volume.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
@@ -115,14 +116,15 @@ export function changing(flags: { json?: boolean }, use: (command: Changing) => 
 export function writing(flags: WriteFlags, command: string, use: (session: WriteSession) => Result): Result {
   return changing(flags, ({ report, standing, answer }) => {
     const dry = flags.dryRun === true;
-    const lock = (name: string): Disposable =>
-      lockVolume(name, command, flags.wait === true, (text) => report.note(text));
-    // An image is locked before it is attached, by the file itself: two copies of one image have the same UUID.
-    const image = flags.volume === undefined || dry ? undefined : imageIdentity(flags.volume);
-    using _image = image === undefined ? undefined : lock(image);
+    const lock = (media: readonly string[]): Disposable =>
+      lockMedia(media, command, flags.wait === true, (text) => report.note(text));
+    // What was named is locked before it is attached, by its medium: two copies of one image have the same UUID.
+    const named = flags.volume === undefined || dry ? [] : mediaOf(flags.volume);
+    using _named = lock(named);
+    using _others = flags.volume === undefined || dry ? undefined : keepOthersOut(placeOf(flags.volume)?.path ?? "");
     using volume = openVolume(flags.volume, dry ? "read" : "write");
     using store = new VolumeStore(volume.path);
-    using _volume = image !== undefined || dry ? undefined : lock(volumeUuid(volume));
+    using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));
     const state = inspect(volume);
     requireFinished(state);
     if (!dry) useCompression(volume, state);

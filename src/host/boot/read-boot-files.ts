@@ -44,8 +44,9 @@ export interface BootFiles {
   initramfs: string;
 }
 
+/** Named as the boot loader does, which takes no link inside a generation for what it is there. */
 export function bootFiles(root: string, flavor: string): BootFiles {
-  const boot = insideRoot(root, "/boot");
+  const boot = `${root}/boot`;
   return { kernel: `${boot}/vmlinuz-${flavor}`, initramfs: `${boot}/initramfs-${flavor}` };
 }
 
@@ -107,6 +108,10 @@ function asked<Facts>(check: BootCheck<Facts>, gather: (place: Place) => Facts):
 
 /** The registry, with eyes: it does not compile when a check has nobody who gathers for it. */
 const registry: { readonly [Name in keyof BootFacts]: Asked } = {
+  folder: asked(bootChecks.folder, ({ root }) => {
+    const found = lstat(`${root}/boot`);
+    return { name: "/boot", kind: found && typeOf(found) };
+  }),
   files: asked(bootChecks.files, (place) =>
     Object.values(bootFiles(place.root, place.flavor)).map((path) => {
       const found = lstat(path);
@@ -143,12 +148,19 @@ function isRegular(path: string): boolean {
   return found !== undefined && typeOf(found) === "file";
 }
 
+/** Whether /boot is a directory of the generation's own, not a link that leads out of it. */
+function isOwnFolder(root: string): boolean {
+  const boot = lstat(`${root}/boot`);
+  return boot !== undefined && typeOf(boot) === "directory";
+}
+
 function sameExtents(a: string, b: string): boolean {
   if (!isRegular(a) || !exists(b)) return false;
   return JSON.stringify(fileLayout(a)) === JSON.stringify(fileLayout(b));
 }
 
 function sameFiles(root: string, base: string, flavor: string): boolean {
+  if (!isOwnFolder(root)) return false;
   const [now, before] = [bootFiles(root, flavor), bootFiles(base, flavor)];
   return sameExtents(now.kernel, before.kernel) && sameExtents(now.initramfs, before.initramfs);
 }
@@ -176,6 +188,7 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
  * been flushed, and must be again when this gives the path of something: what it wrote, as inside the root.
  */
 export function makeBootFilesReadable(root: string, flavors: readonly string[]): string[] {
+  if (!isOwnFolder(root)) return [];
   const written = flavors
     .flatMap((flavor) => Object.values(bootFiles(root, flavor)))
     .filter((path) => {

@@ -4,12 +4,15 @@ import {
   SIGNATURE_HEAD_BYTES,
   SIGNATURE_TAIL_BYTES,
   identifySignature,
+  unknown,
   type Signature,
 } from "../../model/disk/signature.ts";
 import { findPartitions } from "./map.ts";
+import { placeOfDevice, type Place } from "./medium.ts";
 import { isClaimed } from "../kernel/devices.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, names, readText, readTextIfAny } from "../kernel/files.ts";
+import { isLocked } from "../kernel/lock.ts";
 import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import {
   attribute,
@@ -83,7 +86,10 @@ function inspectWhole(name: string, folder: string): DiskState {
 function heldBy(path: string, name: string, bytes: number, inUse: boolean): Pick<Disk, "partitions" | "content"> {
   try {
     using fd = Fd.reading(path);
-    return { partitions: partitionsOf(path, name, fd, bytes), content: contentAt(fd, 0, bytes) };
+    const partitions = partitionsOf(path, name, fd, bytes);
+    const content = contentAt(fd, 0, bytes);
+    // A partition table is nothing unknown.
+    return { partitions, content: partitions.length > 0 && content === unknown ? undefined : content };
   } catch (error) {
     if (inUse && isSysError(error)) return { partitions: [], content: undefined };
     throw error;
@@ -157,10 +163,13 @@ function layersOf(name: string, device: string, users: DiskUser[]): Layer[] {
 
 function usersOf(path: string, name: string): DiskUser[] {
   const users: DiskUser[] = [];
-  const layers = [
-    ...layersOf(name, path, users),
-    ...kernelPartitions(name).flatMap((part) => layersOf(part.name, devicePath(part.name), users)),
-  ];
+  const place = placeOfDevice(name);
+  const twins = place.loop === undefined ? [] : twinsOf(place);
+  const layers = [name, ...twins].flatMap((disk) => [
+    ...layersOf(disk, devicePath(disk), users),
+    ...kernelPartitions(disk).flatMap((part) => layersOf(part.name, devicePath(part.name), users)),
+  ]);
+  for (const twin of twins) users.push({ how: "twin", device: path, holder: devicePath(twin) });
   const byNumber = (rdev: number): Layer | undefined => layers.find(({ number }) => number === deviceNumber(rdev));
   const nodeLayer = (node: string): Layer | undefined => {
     const found = node.startsWith("/") ? stat(node) : undefined;
@@ -187,8 +196,17 @@ function usersOf(path: string, name: string): DiskUser[] {
     const layer = nodeLayer(loop.backingFile);
     if (layer !== undefined) users.push({ how: "loop", device: layer.device, holder: devicePath(loop.name) });
   }
+  if ([path, place.path].some(isLocked)) users.push({ how: "locked", device: path });
   if (users.length === 0 && isClaimed(path)) users.push({ how: "unknown", device: path });
   return users;
+}
+
+/** The other loop devices that show any of the same file. */
+function twinsOf({ storage, loop }: Place): string[] {
+  return loopDevices().flatMap(({ name }) => {
+    const other = placeOfDevice(name);
+    return other.storage === storage && other.loop !== loop ? [name] : [];
+  });
 }
 
 /** The names of the devices of each btrfs that is mounted anywhere. */

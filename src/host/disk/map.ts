@@ -8,8 +8,16 @@ import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
-import { attribute, devicePath, kernelDevice, kernelPartitions, loopDevice, loopDevices } from "./sysfs.ts";
-import type { LoopDevice } from "./sysfs.ts";
+import { placeOf, placeOfDevice, placeOfLoop, type Place } from "./medium.ts";
+import {
+  attribute,
+  devicePath,
+  kernelDevice,
+  kernelPartitions,
+  loopDevice,
+  loopDevices,
+  SYSFS_SECTOR,
+} from "./sysfs.ts";
 
 /** A partition of a disk or an image, read from its table. */
 export interface TablePartition {
@@ -76,14 +84,6 @@ function partitionNode(disk: string, startByte: number, bytes: number): string |
   return stat(path) === undefined ? undefined : path;
 }
 
-/** True when a loop device's backing file is the file or device `medium`. */
-function backedBy(loop: LoopDevice, medium: FileStat): boolean {
-  const backing = stat(loop.backingFile);
-  if (backing === undefined) return false;
-  if (isBlock(medium)) return isBlock(backing) && backing.rdev === medium.rdev;
-  return backing.dev === medium.dev && backing.ino === medium.ino;
-}
-
 function openNode(device: string, readonly: boolean): MappedPartition {
   return new MappedPartition(device, readonly ? Fd.reading(device) : Fd.changing(device));
 }
@@ -93,37 +93,35 @@ const READERS_TIMEOUT = 5000;
 const READERS_PAUSE = 20;
 
 /** Lets those who read the same bytes through a read-only loop device finish. */
-function waitForReaders(medium: FileStat, startByte: number): void {
+function waitForReaders({ storage, startByte }: Place): void {
   for (let waited = 0; waited < READERS_TIMEOUT; waited += READERS_PAUSE) {
-    const reading = loopDevices().some((loop) => loop.readonly && loop.offset === startByte && backedBy(loop, medium));
+    const reading = loopDevices().some((loop) => {
+      if (!loop.readonly) return false;
+      const place = placeOfLoop(loop, 0, true);
+      return place?.storage === storage && place.startByte === startByte;
+    });
     if (!reading) return;
     pause(READERS_PAUSE);
   }
 }
 
 /**
- * A loop device that shows the same bytes already. The same btrfs through two devices would be two caches
- * of one filesystem, which destroys it.
+ * A device that shows the same bytes already, whatever stands between. The same btrfs through two devices would be two
+ * caches of one filesystem, which destroys it.
  */
-function existingLoop(
-  medium: FileStat,
-  startByte: number,
-  bytes: number,
-  readonly: boolean,
-): MappedPartition | undefined {
-  if (!readonly) waitForReaders(medium, startByte);
-  const end = isBlock(medium) ? undefined : medium.size;
+function existingLoop(wanted: Place, bytes: number, readonly: boolean): MappedPartition | undefined {
+  const { storage, startByte } = wanted;
+  if (!readonly) waitForReaders(wanted);
   for (const loop of loopDevices()) {
-    if (!backedBy(loop, medium)) continue;
-    if (loop.offset === 0) {
-      const node = partitionNode(loop.name, startByte, bytes);
-      if (node !== undefined) return openNode(node, readonly);
-    }
-    if (loop.offset !== startByte) continue;
-    const reaches = loop.sizeLimit === 0 ? (end ?? mediumBytes(loop.backingFile)) - loop.offset : loop.sizeLimit;
+    const place = placeOfLoop(loop, 0, true);
+    if (place?.storage !== storage) continue;
+    const node = partitionNode(loop.name, startByte - place.startByte, bytes);
+    if (node !== undefined) return openNode(node, readonly);
+    if (place.startByte !== startByte) continue;
+    const reaches = Number(attribute(`/sys/class/block/${loop.name}`, "size")) * SYSFS_SECTOR;
     const device = devicePath(loop.name);
     // The whole of a file with partitions starts where nothing else does; only a filesystem's own start is shared.
-    if (reaches !== bytes) {
+    if (reaches !== bytes - (bytes % SYSFS_SECTOR)) {
       throw new FirnError(
         "E_LOOP",
         `${loop.backingFile} is attached as ${device} already, with other bounds.`,
@@ -146,7 +144,8 @@ function existingLoop(
     }
     // It may have detached itself, or been taken for something else, before it was opened.
     const now = loopDevice(loop.name);
-    if (now !== undefined && now.offset === startByte && backedBy(now, medium)) return mapped;
+    const still = now && placeOfDevice(now.name);
+    if (still?.storage === storage && still.startByte === startByte) return mapped;
     mapped[Symbol.dispose]();
   }
   return undefined;
@@ -195,7 +194,13 @@ export function mapPartition(
     const node = name === undefined ? undefined : partitionNode(name, startByte, bytes);
     if (node !== undefined) return openNode(node, readonly);
   }
-  return existingLoop(medium, startByte, bytes, readonly) ?? newLoop(target, startByte, bytes, readonly);
+  const place = placeOf(target, startByte);
+  if (place === undefined) return newLoop(target, startByte, bytes, readonly);
+  if (place.device !== undefined) {
+    const node = partitionNode(place.device, place.startByte, bytes);
+    if (node !== undefined) return openNode(node, readonly);
+  }
+  return existingLoop(place, bytes, readonly) ?? newLoop(target, startByte, bytes, readonly);
 }
 
 /** Milliseconds. udev and mdev make a node well within this; a kernel that scans no partitions never does. */

@@ -1,4 +1,5 @@
 import { FirnError } from "../../model/problem.ts";
+import { isSysError } from "./failure.ts";
 import { exists, Fd, readTextIfAny } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
 import { checkInterrupt, pause } from "./run.ts";
@@ -9,12 +10,31 @@ import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
 const POLL = 200;
 
 /**
- * The one writer of a volume, until its scope ends or its process does. The lock is in /run, so none survives a reboot.
- * Throws E_LOCKED, naming who holds it, unless told to wait.
+ * The one writer of these media (see host/disk/medium.ts), until its scope ends or its process does. The locks are in
+ * /run, so none survives a reboot. Throws E_LOCKED, naming who holds one, unless told to wait.
  */
-export function lockVolume(volume: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
+export function lockMedia(
+  media: readonly string[],
+  command: string,
+  wait: boolean,
+  say: (text: string) => void,
+): Disposable {
+  const held: Disposable[] = [];
+  const release = (): void => {
+    for (const lock of held.splice(0).toReversed()) lock[Symbol.dispose]();
+  };
+  try {
+    for (const medium of media) held.push(lockOne(medium, command, wait, say));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { [Symbol.dispose]: release };
+}
+
+function lockOne(medium: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
   runDirectory("");
-  const path = `${RUN}/lock.${volume}`;
+  const path = `${RUN}/lock.${medium}`;
   const fd = Fd.open(path, O.RDWR | O.CREAT, 0o600);
   let told = false;
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
@@ -56,10 +76,47 @@ function holderOf(path: string): string {
   return "another firn";
 }
 
-/** A name for an image file that is the same for all its names; undefined for what is no regular file. */
-export function imageIdentity(path: string): string | undefined {
-  const stat = sys.stat(path, true);
-  return stat !== null && typeOf(stat) === "file" ? `${stat.dev}-${stat.ino}` : undefined;
+/**
+ * Keeps out those who lock a file or device with fcntl(2), as QEMU does an image; a file is locked against them in
+ * turn. Throws E_DISK_BUSY when one of them is there.
+ */
+export function keepOthersOut(path: string): Disposable | undefined {
+  const found = sys.stat(path, true);
+  if (found === null) return undefined;
+  // A device that is closed after it was open for writing is looked at anew by udev.
+  const isFile = typeOf(found) === "file";
+  let fd: Fd;
+  try {
+    fd = isFile ? Fd.changing(path) : Fd.reading(path);
+  } catch (error) {
+    // What cannot be written is said by who writes, with more to say.
+    if (isSysError(error, "EACCES", "EPERM", "EROFS", "ETXTBSY")) return undefined;
+    throw error;
+  }
+  if (isFree(fd, isFile)) return fd;
+  fd[Symbol.dispose]();
+  throw new FirnError(
+    "E_DISK_BUSY",
+    `${path} is locked by another program, a virtual machine perhaps.`,
+    "End that program first.",
+  );
+}
+
+function isFree(fd: Fd, take: boolean): boolean {
+  try {
+    return sys.lockRange(fd.number, take);
+  } catch (error) {
+    // A filesystem without locks.
+    if (isSysError(error, "ENOLCK", "EOPNOTSUPP", "EINVAL")) return true;
+    throw error;
+  }
+}
+
+/** True while another program holds a lock of fcntl(2) on a file or device. */
+export function isLocked(path: string): boolean {
+  if (!exists(path)) return false;
+  using fd = Fd.reading(path);
+  return !isFree(fd, false);
 }
 
 /**

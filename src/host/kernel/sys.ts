@@ -73,6 +73,8 @@ interface Native {
   syncfs(fd: number): void;
   pushOut(fd: number): void;
   flock(fd: number, operation: number): boolean;
+  /** An open file description lock on all bytes, taken or asked for; false when somebody else holds one. */
+  lockRange(fd: number, take: boolean): boolean;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;
   catchSignal(number: number): void;
@@ -126,6 +128,9 @@ interface Native {
   nestedSubvolumes(fd: number, tree: number): [directory: number, name: string][];
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
+  loopBacking(fd: number): [dev: number, ino: number, rdev: number];
+  /** FS_IMMUTABLE_FL of chattr(1). */
+  clearImmutable(fd: number): void;
   deviceSize(fd: number): number;
   sectorSize(fd: number): number;
   flushBuffers(fd: number): void;

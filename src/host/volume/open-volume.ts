@@ -3,6 +3,7 @@ import { layout } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
 import { findPartitions, mapPartition } from "../disk/map.ts";
+import { mountedOn, placeOf } from "../disk/medium.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { exists, readBytes, readText } from "../kernel/files.ts";
 import { lockAttaching } from "../kernel/lock.ts";
@@ -52,6 +53,15 @@ function looksLikeBtrfs(path: string, start: number): boolean {
   return readSuperblock(readBytes(path, start + SUPERBLOCK.offset, SUPERBLOCK.length)) !== undefined;
 }
 
+/**
+ * The device through which somebody has mounted the volume on this medium already: a second one would be a second
+ * cache. A reader's own, which cannot be written through, is gone in a moment.
+ */
+function joinMounted(target: string, start: number, readonly: boolean): string | undefined {
+  const superblock = readSuperblock(readBytes(target, start + SUPERBLOCK.offset, SUPERBLOCK.length));
+  return superblock && mountedOn(superblock.fsid, target, readonly);
+}
+
 /** The volume's partition on a disk or image: the one named ROOT that holds btrfs, else the first with btrfs. */
 function namedSource(target: string, readonly: boolean): Source {
   const medium = stat(target);
@@ -61,10 +71,15 @@ function namedSource(target: string, readonly: boolean): Source {
     throw new FirnError("E_NOT_A_VOLUME", `${target} is neither a disk nor an image file.`);
   }
   const mapped = (start: number, bytes: number): Source => {
+    const joined = joinMounted(target, start, readonly);
+    if (joined !== undefined) return { device: joined, running: false };
     const partition = mapPartition(target, start, bytes, { readonly });
     return { device: partition.device, running: false, [Symbol.dispose]: () => partition[Symbol.dispose]() };
   };
-  if (looksLikeBtrfs(target, 0)) return type === "file" ? mapped(0, medium.size) : { device: target, running: false };
+  if (looksLikeBtrfs(target, 0)) {
+    if (type === "file") return mapped(0, medium.size);
+    return { device: joinMounted(target, 0, readonly) ?? target, running: false };
+  }
   const partitions = findPartitions(target);
   const holding = partitions.filter(({ startByte }) => looksLikeBtrfs(target, startByte));
   const found = holding.find(({ name }) => name === "ROOT") ?? holding[0];
@@ -92,7 +107,7 @@ function isVolume(path: string): boolean {
  */
 export function openVolume(target: string | undefined, access: "read" | "write"): Volume {
   if (access === "write" || target === undefined) refuseInDraft();
-  using _attaching = target === undefined ? undefined : lockAttaching(target);
+  using _attaching = target === undefined ? undefined : lockAttaching(placeOf(target)?.path ?? target);
   const source = target === undefined ? runningSource() : namedSource(target, access === "read");
   const mount = mountTop(source.device, access);
   if (!isVolume(mount.path)) {

@@ -29,6 +29,8 @@ export interface KernelFacts {
 
 /** What each check judges. */
 export interface BootFacts {
+  /** The folder of the boot files; its kind as lstat(2) tells it. */
+  folder: { readonly name: string; readonly kind: string | undefined };
   files: readonly { readonly name: string; readonly kind: string | undefined; readonly bytes: number }[];
   kernel: KernelFacts;
   modules: { readonly release: string; readonly present: boolean };
@@ -66,6 +68,13 @@ const always = (): boolean => true;
 const forDrafts = ({ draft }: BootSubject): boolean => draft;
 const whenChanged = ({ draft, unchanged }: BootSubject): boolean => draft && !unchanged;
 
+/** The boot loader resolves a link from the volume's top level, not from the generation's root. */
+function folderFault({ name, kind }: BootFacts["folder"]): string | undefined {
+  if (kind === "directory") return undefined;
+  if (kind === undefined) return `The generation has no ${name}.`;
+  return `${name} is a ${kind}; the boot loader needs a directory of the generation's own there.`;
+}
+
 function fileFault({ name, kind, bytes }: BootFacts["files"][number]): string | undefined {
   if (kind === undefined) return `The generation has no ${name}, which the boot menu names.`;
   if (kind !== "file") return `${name} is no regular file.`;
@@ -100,6 +109,7 @@ function firstFault<Fact>(facts: readonly Fact[], faultIn: (fact: Fact) => strin
 
 /** The registry, in the order in which they are asked: each may rely on those before it. */
 export const bootChecks: BootChecks = {
+  folder: check(always, folderFault),
   files: check(always, (facts) => firstFault(facts, fileFault)),
   kernel: check(always, kernelFault),
   modules: check(forDrafts, ({ release, present }) =>

@@ -9,6 +9,10 @@ export type DiskUser =
   | { how: "swap"; device: string }
   | { how: "holder"; device: string; holder: string; kind: "LVM" | "RAID" | "encryption" | "device-mapper" | "bcache" }
   | { how: "loop"; device: string; holder: string }
+  /** A second loop device over the same file. */
+  | { how: "twin"; device: string; holder: string }
+  /** Another program has locked it. */
+  | { how: "locked"; device: string }
   /** The kernel says busy, and does not say why: another mount namespace, for example. */
   | { how: "unknown"; device: string };
 
@@ -60,6 +64,10 @@ function clause(user: DiskUser): string {
       return `${user.device} is in use by ${user.kind} (${user.holder})`;
     case "loop":
       return `${user.device} is in use by the loop device ${user.holder}`;
+    case "twin":
+      return `${user.device} shows the file that ${user.holder} shows too`;
+    case "locked":
+      return `${user.device} is locked by another program, a virtual machine perhaps`;
     case "unknown":
       return `${user.device} is in use by something that the kernel does not name`;
     default:
@@ -79,7 +87,10 @@ function freeing(user: DiskUser): string {
       if (user.kind === "LVM") return "Deactivate its volume group (vgchange -an NAME), or choose another disk.";
       if (user.kind === "RAID") return `Stop the array (mdadm --stop ${user.holder}), or choose another disk.`;
       return `Close ${user.holder}, or choose another disk.`;
+    case "locked":
+      return "End that program, or choose another disk.";
     case "loop":
+    case "twin":
       return `Detach it (losetup -d ${user.holder}), or choose another disk.`;
     case "unknown":
       return "Find the program that has it open, in a container perhaps, or choose another disk.";
@@ -89,7 +100,15 @@ function freeing(user: DiskUser): string {
 }
 
 /** Worst first: what the message leads with. */
-const weight: Record<DiskUser["how"], number> = { mount: 1, swap: 2, holder: 3, loop: 4, unknown: 5 };
+const weight: Record<DiskUser["how"], number> = {
+  mount: 1,
+  swap: 2,
+  holder: 3,
+  loop: 4,
+  twin: 5,
+  locked: 6,
+  unknown: 7,
+};
 
 /**
  * Why nothing can be installed there, or undefined when nothing stands against it: E_DISK_MISSING (with near names),

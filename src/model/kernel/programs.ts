@@ -10,7 +10,6 @@ const packages: Record<string, readonly [alpine: string, debian: string]> = {
   mattrib: ["mtools", "mtools"],
   mdel: ["mtools", "mtools"],
   mren: ["mtools", "mtools"],
-  efibootmgr: ["efibootmgr", "efibootmgr"],
   openssl: ["openssl", "openssl"],
   wget: ["busybox", "wget"],
   tar: ["busybox", "tar"],

@@ -81,8 +81,11 @@ const verbs: Record<string, (input: never) => unknown> = {
     const found = bootLoader.find({ dir, arch });
     return isRefusal(found) ? found.problem : found;
   },
-  entry: ({ disk, partitionGuid }: { disk: string; partitionGuid: string }) =>
-    addBootEntry({ disk, partitionNumber: 1, partitionGuid, label: "firn", loaderPath: "\\EFI\\firn\\refind_x64.efi" }),
+  entry: ({ guid, folder }: { guid: string; folder?: string }) => {
+    const machine = folder === undefined ? undefined : { folder, guids: new Set<string>() };
+    const partition = { number: 1, firstBlock: 2048, blocks: 409_600, guid };
+    return addBootEntry({ label: "firn", partition, loader: "\\EFI\\firn\\refind_x64.efi" }, machine);
+  },
   mapTwice: ({ target, start, bytes }: { target: string; start: number; bytes: number }) => {
     using first = mapPartition(target, start, bytes, { readonly: false });
     using second = mapPartition(target, start, bytes, { readonly: true });

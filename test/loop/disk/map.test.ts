@@ -232,6 +232,9 @@ test("what is on a disk is shown by its kind and label", { skip }, () => {
   ];
   const disk = loop(blank("contents", 300 * MiB));
   assert.deepEqual(probe("inspect", { path: disk }).lines.slice(1), ["  empty"]);
+  sh("dd", "if=/dev/urandom", `of=${disk}`, "bs=1M", "count=300", "status=none", "conv=fsync");
+  const random = probe("inspect", { path: disk });
+  assert.deepEqual([random.lines[1], random.data], ["  whole disk: data of an unknown kind", true]);
   for (const [kind, command, args] of makers) {
     sh("dd", "if=/dev/zero", `of=${disk}`, "bs=1M", "count=1", "status=none", "conv=fsync");
     sh(command, ...args, disk);
@@ -373,7 +376,7 @@ test("rEFInd is found in every layout it is packed in, and not without its drive
 test("without EFI variables the boot entry is skipped with the reason", { skip }, () => {
   // A machine that has them lends an empty /sys/firmware: a test must not touch them.
   const without = behind("mount -t tmpfs none /sys/firmware");
-  const result = probe("entry", { disk: "/dev/null", partitionGuid: "x" }, without);
+  const result = probe("entry", { guid: "x" }, without);
   assert.equal(result.status, "skipped");
   assert.match(result.reason, /not started by EFI firmware/);
 });

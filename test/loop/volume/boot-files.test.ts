@@ -49,6 +49,10 @@ describe("boot files of a draft are checked before it can boot", { skip }, () =>
 
   for (const [what, script, message] of [
     ["a kernel that is gone", `rm ${kernel}`, /no \/boot\/vmlinuz-virt/],
+    ["a /boot that is an absolute link", "mv /boot /opt/b; ln -s /opt/b /boot", /\/boot is a symlink/],
+    ["a /boot that is a relative link", "mv /boot /opt/b; ln -s opt/b /boot", /\/boot is a symlink/],
+    ["a kernel that is a link", `mv ${kernel} /opt/k; ln -s /opt/k ${kernel}`, /vmlinuz-virt is no regular file/],
+    ["a /boot that is gone", "rm -r /boot", /no \/boot/],
     ["an empty kernel", `: > ${kernel}`, /vmlinuz-virt is empty/],
     ["a kernel that is none", `head -c 300000 /dev/urandom > ${kernel}`, /no kernel that UEFI can start/],
     ["a kernel cut in half", `truncate -s 3000000 ${kernel}`, /vmlinuz-virt.*cut short/],

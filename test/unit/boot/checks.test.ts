@@ -117,7 +117,7 @@ test("a file that the boot loader cannot read is refused, by name", () => {
 
 test("a sealed generation is only looked at, and what a base was checked for is not checked again", () => {
   const asked = (subject: BootSubject): string[] => bootCheckNames.filter((name) => bootChecks[name].when(subject));
-  assert.deepEqual(asked(draft), ["files", "kernel", "modules", "initramfs", "readable"]);
-  assert.deepEqual(asked({ ...draft, unchanged: true }), ["files", "kernel", "modules"]);
-  assert.deepEqual(asked({ flavor: "lts", draft: false, unchanged: false }), ["files", "kernel"]);
+  assert.deepEqual(asked(draft), ["folder", "files", "kernel", "modules", "initramfs", "readable"]);
+  assert.deepEqual(asked({ ...draft, unchanged: true }), ["folder", "files", "kernel", "modules"]);
+  assert.deepEqual(asked({ flavor: "lts", draft: false, unchanged: false }), ["folder", "files", "kernel"]);
 });

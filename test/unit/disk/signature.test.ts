@@ -28,7 +28,30 @@ test("members of arrays and volume groups are known by any version's mark", () =
   assert.equal(identify("head", 0, "LUKS\u00ba\u00be")?.kind, "LUKS encryption");
   assert.equal(identify("head", 0, "XFSB")?.kind, "XFS");
   assert.equal(identify("head", 3, "NTFS    ")?.kind, "NTFS");
-  assert.equal(identify("head", 100, "nothing"), undefined);
+});
+
+test("what is known of encryption, caches, pools and clusters is said", () => {
+  const kinds: readonly (readonly [string, "head" | "tail", number, string | readonly number[]])[] = [
+    ["BitLocker encryption", "head", 3, "-FVE-FS-"],
+    ["bcache", "head", 4120, [0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca, 0x82, 0x65, 0xf5, 0x7f]],
+    ["bcachefs", "head", 4120, [0xc6, 0x85, 0x73, 0xf6, 0x66, 0xce, 0x90, 0xa9, 0xd9, 0x6a, 0x60, 0xcf]],
+    ["Ceph BlueStore", "head", 0, "bluestore block device\n"],
+    ["ZFS", "head", 128 * 1024 + 1024, [0x0c, 0xb1, 0xba, 0, 0, 0, 0, 0]],
+    ["ZFS", "tail", SIGNATURE_TAIL_BYTES - 128 * 1024, [0, 0, 0, 0, 0, 0xba, 0xb1, 0x0c]],
+    ["LUKS encryption", "head", 0x4000, "SKUL\u00ba\u00be"],
+    ["RAID member", "tail", SIGNATURE_TAIL_BYTES - 65_536, MD.toReversed()],
+    ["RAID member (Intel)", "tail", SIGNATURE_TAIL_BYTES - 1024, "Intel Raid ISM Cfg Sig. 1"],
+    ["hibernated system", "head", 4086, "S1SUSPEND"],
+    ["JFS", "head", 0x8000, "JFS1"],
+  ];
+  for (const [kind, place, at, bytes] of kinds) assert.equal(identify(place, at, bytes)?.kind, kind);
+});
+
+test("empty is only what is all zero where it is looked at", () => {
+  assert.equal(identify("head", 0, ""), undefined);
+  for (const place of ["head", "tail"] as const) {
+    assert.equal(identify(place, 100_000, [1])?.kind, "data of an unknown kind");
+  }
 });
 
 test("no bytes whatever, and no length, make it throw", () => {

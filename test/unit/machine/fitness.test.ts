@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fitnessChecks, parseLogins, startsGetty } from "../../../src/model/machine/fitness.ts";
+
+const passwd = [
+  "root:x:0:0:root:/root:/bin/ash",
+  "bin:x:1:1:bin:/bin:/sbin/nologin",
+  "ann:x:1000:1000::/home/ann:/bin/zsh",
+  "bob:x:1001:1001::/home/bob:",
+  "eve:x:1002:1002::/home/eve:/bin/false",
+  "nobody:x:65534:65534:nobody:/:/bin/sh",
+  "",
+].join("\n");
+
+test("whoever may log in is root and people with a shell; an empty one is /bin/sh", () => {
+  assert.deepEqual(parseLogins(passwd), [
+    { user: "root", shell: "/bin/ash", home: "/root" },
+    { user: "ann", shell: "/bin/zsh", home: "/home/ann" },
+    { user: "bob", shell: "/bin/sh", home: "/home/bob" },
+  ]);
+  assert.deepEqual(parseLogins("::::\nhalf:x\n"), []);
+});
+
+test("a home is shared when it or a folder above it is", () => {
+  const { faults } = fitnessChecks.homes;
+  const logins = parseLogins(passwd);
+  assert.deepEqual(faults({ logins, shared: ["/root", "/home"] }), []);
+  assert.match(faults({ logins, shared: ["/home", "/roots"] }).join(), /^The home of root, \/root, is not shared/);
+});
+
+test("a getty is a line of inittab that is no comment", () => {
+  assert.equal(startsGetty("ttyS0::respawn:/sbin/getty -L 0 ttyS0\n"), true);
+  assert.equal(startsGetty("#tty1::respawn:/sbin/getty\n::sysinit:/sbin/openrc sysinit\n"), false);
+  assert.equal(startsGetty(""), false);
+});
+
+test("a firn.toml that does not parse is said, and none at all is not", () => {
+  const { faults, refuses } = fitnessChecks.config;
+  assert.equal(refuses, false);
+  assert.deepEqual(faults(undefined), []);
+  assert.equal(faults("[retention\n").length, 1);
+});

@@ -149,7 +149,7 @@ describe("writers and readers", { skip }, () => {
     const folder = mkdtempSync(join(shared, "firn-"));
     try {
       copyFileSync(await firnBinary(), join(folder, "firn"));
-      const ran = await attempt(image, "run", "--", join(folder, "firn"), "add", "jq");
+      const ran = await attempt(image, "run", "--host-devices", "--", join(folder, "firn"), "add", "jq");
       assert.equal(ran.status, exitCodes.E_COMMAND, ran.stderr);
       assert.match(ran.stderr, /^E_IN_DRAFT: /m);
     } finally {

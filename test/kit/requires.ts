@@ -21,7 +21,7 @@ const missing = {
   loop: path("loop devices", "/dev/loop-control"),
   mirror: path("the mirror of Alpine packages at ../shared/alpine", alpineMirror),
   refind: path(`rEFInd in ${refindFolder}`, `${refindFolder}/refind_x64.efi`),
-  /** A folder of /dev, which a draft shares with the host. */
+  /** A folder of /dev, which a draft can share with the host. */
   shm: path("/dev/shm"),
   /** The stand-in packages are made from Debian's. */
   apt: program("apt-get"),

@@ -15,7 +15,7 @@ import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror", "shm");
 
-/** /dev is the one folder that a draft shares with the host. */
+/** A folder of /dev, which a draft shares with the host when --host-devices asks for it. */
 const shared = "/dev/shm";
 
 async function until(what: string, holds: () => boolean): Promise<void> {
@@ -36,7 +36,7 @@ describe("writers and readers", { skip }, () => {
     const script = `echo > ${begun}; while [ ! -e ${go} ]; do sleep 0.1; done; echo first > /etc/first`;
     let first: Running | undefined;
     try {
-      first = await start(commandLine(image, "run", "--", "sh", "-c", script));
+      first = await start(commandLine(image, "run", "--host-devices", "--", "sh", "-c", script));
       await until("the first change", () => existsSync(begun));
 
       const error = await refused("E_LOCKED", image, "add", "jq");
@@ -74,7 +74,9 @@ describe("writers and readers", { skip }, () => {
     const image = await world.image();
     const folder = mkdtempSync(join(shared, "firn-"));
     const begun = join(folder, "begun");
-    const first = await start(commandLine(image, "run", "--", "sh", "-c", `echo > ${begun}; sleep 60`));
+    const first = await start(
+      commandLine(image, "run", "--host-devices", "--", "sh", "-c", `echo > ${begun}; sleep 60`),
+    );
     try {
       await until("the first change", () => existsSync(begun));
       const second = await start(commandLine(image, "gc", "--wait"));
@@ -147,7 +149,7 @@ describe("writers and readers", { skip }, () => {
     const folder = mkdtempSync(join(shared, "firn-"));
     try {
       copyFileSync(await firnBinary(), join(folder, "firn"));
-      const ran = await attempt(image, "run", "--", join(folder, "firn"), "add", "jq");
+      const ran = await attempt(image, "run", "--host-devices", "--", join(folder, "firn"), "add", "jq");
       assert.equal(ran.status, exitCodes.E_COMMAND, ran.stderr);
       assert.match(ran.stderr, /^E_IN_DRAFT: /m);
     } finally {

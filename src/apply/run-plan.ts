@@ -96,6 +96,8 @@ export function runPlan<S extends Step, Context>(run: Run<S, Context>): void {
       executors[step.kind]?.(step, context, work);
       if (ended) return;
     }
+    // What only spoke of the way there: all of it is done now.
+    if (standing.effect === "default unchanged") standing.effect = "committed";
   } catch (error) {
     const seen = problemOf(error);
     const cause = run.explain?.(seen) ?? seen;

@@ -8,13 +8,13 @@ function sentence(effect: Effect, about: string): string {
     case "draft discarded":
       return "The draft was discarded. What boots was not touched.";
     case "draft left":
-      return "What it had begun could not be taken back; the next change does it. What boots was not touched.";
+      return "What it had begun could not all be taken back. What boots was not touched.";
     case "default unchanged":
-      return "What boots was not touched.";
+      return "The change may be made in part or whole. What boots was not touched.";
     case "committed":
       return "The change was made.";
     case "disk unfinished":
-      return `The installation of ${about} is unfinished: it does not boot, and \`firn status --volume ${about}\` says how far it came.`;
+      return `The installation of ${about} is unfinished: it may not boot, and \`firn status --volume ${about}\` says how far it came.`;
     case "image removed":
       return `${about} was removed.`;
     default:

@@ -50,8 +50,8 @@ export function commitSlots(
   } catch (error) {
     throw new FirnError(
       "E_NOT_DURABLE",
-      `The switch was made, but the disk did not confirm it: ${problemOf(error).message} After a power cut the old or the new generation boots.`,
-      "Look at the disk's health (dmesg, btrfs device stats).",
+      `The disk did not confirm the last flush: ${problemOf(error).message}`,
+      "On a volume in use: if the power fails now, the old or the new generation boots. Look at the disk's health (dmesg, btrfs device stats).",
     );
   }
 }

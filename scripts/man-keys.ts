@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { Document, Fields, Key, Table, Tables } from "../src/model/config/declare.ts";
 import { defaultWords, sentences } from "../src/model/config/words.ts";
 import { firnToml } from "../src/model/machine/firn-toml.ts";
-import { machineToml } from "../src/model/machine/keys.ts";
+import { machineToml } from "../src/model/machine/machine-toml.ts";
 
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs/man");
 

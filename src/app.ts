@@ -10,7 +10,7 @@ import {
 } from "@stricli/core";
 import { flagsOf } from "./model/config/flag-tree.ts";
 import { given } from "./model/given.ts";
-import { machineToml } from "./model/machine/keys.ts";
+import { machineToml } from "./model/machine/machine-toml.ts";
 import type { Result } from "./report/result.ts";
 import { finish } from "./report/finish.ts";
 

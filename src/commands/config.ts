@@ -1,7 +1,7 @@
 import { exampleOf } from "../model/config/example.ts";
 import { jsonSchema } from "../model/config/json-schema.ts";
 import { firnToml } from "../model/machine/firn-toml.ts";
-import { machineToml } from "../model/machine/keys.ts";
+import { machineToml } from "../model/machine/machine-toml.ts";
 import { FirnError } from "../model/problem.ts";
 import type { Result } from "../report/result.ts";
 

@@ -11,7 +11,7 @@ import { newGuids } from "../host/disk/make-filesystems.ts";
 import { filledUp, imageExists } from "../host/disk/image.ts";
 import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
-import type { MachineFlags } from "../model/machine/keys.ts";
+import type { MachineFlags } from "../model/machine/machine-toml.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";

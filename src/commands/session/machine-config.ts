@@ -2,7 +2,7 @@ import { isFile, readText, readTextIfAny } from "../../host/kernel/files.ts";
 import { workingDirectory } from "../../host/kernel/environment.ts";
 import { given } from "../../model/given.ts";
 import { mergeFlags } from "../../model/machine/flags.ts";
-import type { MachineFlags } from "../../model/machine/keys.ts";
+import type { MachineFlags } from "../../model/machine/machine-toml.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../../model/machine/machine.ts";
 import { normaliseRepository } from "../../model/packages/conf.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";

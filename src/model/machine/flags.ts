@@ -4,7 +4,7 @@ import { parseInterfaceFlag } from "./network.ts";
 import { isRefusal, type Refusal } from "../problem.ts";
 import { refuseConfig, refusedAt, type ConfigProblem } from "../config/problems.ts";
 import { flagAt, put, treeOf, type Tree } from "../config/flag-tree.ts";
-import { machineToml, type MachineFlags } from "./keys.ts";
+import { machineToml, type MachineFlags } from "./machine-toml.ts";
 import { parseServiceFlag, RUNLEVELS, type Runlevel } from "./services.ts";
 
 /** The flags as the tree that machine.toml would give. */

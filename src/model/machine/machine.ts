@@ -7,12 +7,12 @@ import { isRefusal, type Refusal } from "../problem.ts";
 import { bad } from "../text/complaint.ts";
 import { refusedAt, type ConfigProblem } from "../config/problems.ts";
 import { complete } from "../config/complete.ts";
-import { machineToml, type PartialMachine } from "./keys.ts";
+import { machineToml, type PartialMachine } from "./machine-toml.ts";
 import { mirrorRepositories } from "../packages/conf.ts";
 import { RUNLEVELS, serviceChange, type Runlevel, type ServiceChange } from "./services.ts";
 import type { Serial } from "./system.ts";
 
-export type { PartialMachine } from "./keys.ts";
+export type { PartialMachine } from "./machine-toml.ts";
 
 /** A user to be made. */
 export interface UserConfig {

@@ -7,7 +7,7 @@ import { defaultFirnConfig, firnToml, parseFirnToml } from "../../../src/model/m
 import { mergeFlags } from "../../../src/model/machine/flags.ts";
 import { jsonSchema } from "../../../src/model/config/json-schema.ts";
 import { parseMachineToml } from "../../../src/model/machine/machine.ts";
-import { machineToml } from "../../../src/model/machine/keys.ts";
+import { machineToml } from "../../../src/model/machine/machine-toml.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 
 /** The example with every commented key in force; where a key is then there twice, the commented one stands. */

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { commandTree } from "../../../scripts/completions/tree.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
 import { exampleOf } from "../../../src/model/config/example.ts";
-import { machineToml } from "../../../src/model/machine/keys.ts";
+import { machineToml } from "../../../src/model/machine/machine-toml.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 

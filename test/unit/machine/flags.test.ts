@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { flagAt, flagsOf } from "../../../src/model/config/flag-tree.ts";
 import { mergeFlags } from "../../../src/model/machine/flags.ts";
-import { machineToml, type MachineFlags } from "../../../src/model/machine/keys.ts";
+import { machineToml, type MachineFlags } from "../../../src/model/machine/machine-toml.ts";
 import { parseMachineToml, repositoryLines, type MachineConfig } from "../../../src/model/machine/machine.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 

@@ -8,7 +8,7 @@ import { commandTree } from "../../../scripts/completions/tree.ts";
 import { withKeys } from "../../../scripts/man-keys.ts";
 import { exampleOf } from "../../../src/model/config/example.ts";
 import { firnToml } from "../../../src/model/machine/firn-toml.ts";
-import { machineToml } from "../../../src/model/machine/keys.ts";
+import { machineToml } from "../../../src/model/machine/machine-toml.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
 import { requires } from "../../kit/requires.ts";
 

@@ -207,14 +207,14 @@ describe("a call that fails", { skip }, () => {
     ] as const) {
       const number = nth(name, what);
       assert.ok(number > 0, `${name} ${what.source} is never called`);
-      const { moved } = await faulted(
-        `${name}:error=ENOSPC:when=${number}`,
-        "E_NO_SPACE",
-        "run",
-        "--",
-        "touch",
-        "/etc/x",
-      );
+      const fail = (): ReturnType<typeof faulted> =>
+        faulted(`${name}:error=ENOSPC:when=${number}`, "E_NO_SPACE", "run", "--", "touch", "/etc/x");
+      // Who loses the race for a loop device to another test makes more ioctls before: then the fault hit one of those.
+      const missed = (error: unknown): ReturnType<typeof faulted> => {
+        assert.match(String(error), /E_LOOP/);
+        return fail();
+      };
+      const { moved } = await fail().catch(missed).catch(missed);
       assert.equal(moved, false);
     }
     await on(image, "run", "--", "touch", "/etc/x");

@@ -25,7 +25,7 @@ describe("a medium is one, whatever it is called", { skip }, () => {
     const folder = join("/dev/shm", `firn-${process.pid}`);
     mkdirSync(folder);
     const script = `echo > ${folder}/begun; while [ ! -e ${folder}/go ]; do sleep 0.1; done; echo first > /etc/first`;
-    const first = await start(commandLine(image, "run", "--", "sh", "-c", script));
+    const first = await start(commandLine(image, "run", "--host-devices", "--", "sh", "-c", script));
     try {
       for (let left = 200; !existsSync(`${folder}/begun`) && left > 0; left -= 1) await sleep(50);
       for (const name of [whole.device, root.device]) {

@@ -1,6 +1,6 @@
 /** The volume in an image, seen without firn. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   closeSync,
   lstatSync,
@@ -29,15 +29,45 @@ export function rootOffset(image: string): number {
   throw new Error(`${image} has no partition ROOT`);
 }
 
+/**
+ * A loop device goes when the last who has it open closes it, and whoever looks for the one of a file (mount, another
+ * test's firn) opens them all.
+ */
+function sinceOthersLook(done: () => boolean): void {
+  const end = Date.now() + 3000;
+  while (!done() && Date.now() < end) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+}
+
+function shows(loop: string, image: string): boolean {
+  try {
+    return readFileSync(`/sys/block/${basename(loop)}/loop/backing_file`, "utf8").startsWith(image);
+  } catch {
+    return false;
+  }
+}
+
+function mountTop(image: string, top: string, options: string): void {
+  const args = ["-t", "btrfs", "-o", `loop,offset=${rootOffset(image)},subvolid=5,${options}`, image, top];
+  let said = "";
+  sinceOthersLook(() => {
+    const { status, stderr } = spawnSync("mount", args, { encoding: "utf8" });
+    said = status === 0 ? "" : stderr;
+    return !said.includes("overlapping loop device");
+  });
+  assert.equal(said, "");
+}
+
 /** Mounts the volume's top level as any other program would, and takes it away again. */
 export function mounted<T>(image: string, use: (top: string) => T, options = "ro"): T {
   const top = mkdtempSync(join(tmpdir(), "firn-top-"));
-  execFileSync("mount", ["-t", "btrfs", "-o", `loop,offset=${rootOffset(image)},subvolid=5,${options}`, image, top]);
+  mountTop(image, top, options);
+  const loop = execFileSync("findmnt", ["-no", "SOURCE", top], { encoding: "utf8" }).trim();
   try {
     return use(top);
   } finally {
     execFileSync("umount", [top]);
     rmSync(top, { recursive: true });
+    sinceOthersLook(() => !shows(loop, image));
   }
 }
 

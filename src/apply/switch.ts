@@ -1,6 +1,5 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
-import { readTextIfAny } from "../host/kernel/files.ts";
-import { templateFromFstab } from "../model/volume/fstab.ts";
+import { templateIn } from "../host/volume/roots.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
@@ -37,14 +36,10 @@ function requireBootable({ store, state }: SwitchContext, chosen: GenerationId):
  * after a rollback from it. Undefined where the template is not that of the default before, so that somebody has edited
  * it by hand.
  */
-function templateOf({ store, state }: SwitchContext, chosen: GenerationId): string | undefined {
+function templateWith({ store, state }: SwitchContext, chosen: GenerationId): string | undefined {
   const [before] = state.slots;
-  const own = (id: GenerationId): string | undefined => {
-    const text = readTextIfAny(`${store.root(id)}/etc/fstab`);
-    return text === undefined ? undefined : templateFromFstab(text);
-  };
-  const followed = before !== undefined && state.template !== undefined && own(before) === state.template;
-  const next = followed ? own(chosen) : undefined;
+  const own = before === undefined ? undefined : templateIn(store.root(before));
+  const next = own !== undefined && own === state.template ? templateIn(store.root(chosen)) : undefined;
   return next === state.template ? undefined : next;
 }
 
@@ -60,7 +55,7 @@ export function commit(slots: readonly GenerationId[], context: CommitContext, w
 export const switchExecutors: Executors<SwitchStep, SwitchContext> = {
   "require-boot-files": ({ id }, context) => requireBootable(context, id),
   template: ({ id }, context) => {
-    context.template = templateOf(context, id);
+    context.template = templateWith(context, id);
   },
   commit: ({ slots }, context, work) => commit(slots, context, work),
 };

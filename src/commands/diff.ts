@@ -1,21 +1,13 @@
 import { comparePaths } from "../host/volume/compare-trees.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
 import { packageManager } from "../host/packages/package-manager.ts";
-import { generationRoot } from "../host/volume/roots.ts";
+import { generationRoot, templateIn } from "../host/volume/roots.ts";
 import { diffPackages } from "../model/packages/changes.ts";
-import { readTextIfAny } from "../host/kernel/files.ts";
-import { templateFromFstab } from "../model/volume/fstab.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session/session.ts";
-
-/** Two fstabs that differ in nothing but the generation that they mount. */
-function sameTemplate(before: string, after: string): boolean {
-  const [a, b] = [before, after].map((root) => templateFromFstab(readTextIfAny(`${root}/etc/fstab`) ?? ""));
-  return a === b;
-}
 
 const signs = { added: "+", removed: "-", changed: "~" } as const;
 
@@ -31,8 +23,9 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const to = orThrow(select(state, second ?? "current"));
     const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
+    // Two fstabs may differ in nothing but the generation that they mount.
     const files = comparePaths(before, after).filter(
-      ({ path }) => path !== "etc/fstab" || !sameTemplate(before, after),
+      ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
     );
     const texts = files
       .filter(({ path }) => path.startsWith("etc/"))

@@ -1,7 +1,6 @@
-import { readTextIfAny } from "../../host/kernel/files.ts";
 import type { PathChange } from "../../host/volume/compare-trees.ts";
+import { templateIn } from "../../host/volume/roots.ts";
 import type { Report } from "../../report/report.ts";
-import { templateFromFstab } from "../../model/volume/fstab.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
@@ -45,8 +44,6 @@ export function baseRoot({ store, base }: ChangeContext): string {
 }
 
 /** The fstab template that a change begins with: the volume's, or what the default's own fstab was made from. */
-export function templateOf(store: VolumeStore, { template, slots: [slot0] }: VolumeState): string {
-  if (template !== undefined) return template;
-  const own = slot0 === undefined ? undefined : readTextIfAny(`${store.root(slot0)}/etc/fstab`);
-  return own === undefined ? "" : templateFromFstab(own);
+export function templateNow(store: VolumeStore, { template, slots: [slot0] }: VolumeState): string {
+  return template ?? (slot0 === undefined ? undefined : templateIn(store.root(slot0))) ?? "";
 }

@@ -1,12 +1,11 @@
-import { insideRoot, readTextIfAny } from "../../host/kernel/files.ts";
 import { newFaults } from "../../host/machine/read-fitness.ts";
+import { fstabIn } from "../../host/volume/roots.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 
 function rootAt(path: string): { path: string; shared: string[] } {
-  const fstab = readTextIfAny(insideRoot(path, "/etc/fstab")) ?? "";
-  const shared = parseFstab(fstab).flatMap((line) =>
+  const shared = parseFstab(fstabIn(path) ?? "").flatMap((line) =>
     line.path === "/" || line.options.includes("ro") ? [] : [line.path],
   );
   return { path, shared };

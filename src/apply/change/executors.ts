@@ -1,9 +1,10 @@
 import { bootLoader } from "../../host/boot/loader.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
-import { insideRoot, readTextIfAny, writeText } from "../../host/kernel/files.ts";
+import { insideRoot, writeText } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
 import { comparePaths } from "../../host/volume/compare-trees.ts";
+import { fstabIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
 import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../../model/volume/fstab.ts";
@@ -16,7 +17,7 @@ import { checkDraft } from "./check-draft.ts";
 import { makeChange } from "./make-change.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
 
-function templateNow({ template, templateBefore }: ChangeContext): string {
+function templateSoFar({ template, templateBefore }: ChangeContext): string {
   return template ?? templateBefore;
 }
 
@@ -34,12 +35,10 @@ function requireRootLine(template: string): void {
 /** What the change did to /etc/fstab goes into the template, or the next generation would lose it. */
 function writeFstab(context: ChangeContext): void {
   const { root, id } = opened(context);
-  const file = insideRoot(root, "/etc/fstab");
-  const edited = readTextIfAny(file);
-  const before = readTextIfAny(insideRoot(baseRoot(context), "/etc/fstab"));
-  if (edited !== undefined && edited !== before) context.template = templateFromFstab(edited);
-  requireRootLine(templateNow(context));
-  writeText(file, renderFstab(templateNow(context), id));
+  const edited = fstabIn(root);
+  if (edited !== undefined && edited !== fstabIn(baseRoot(context))) context.template = templateFromFstab(edited);
+  requireRootLine(templateSoFar(context));
+  writeText(insideRoot(root, "/etc/fstab"), renderFstab(templateSoFar(context), id));
 }
 
 /** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
@@ -69,7 +68,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     using chroot = enterRoot({
       top: store.top,
       root: opened(context).root,
-      commons: commonsOf(templateNow(context)),
+      commons: commonsOf(templateSoFar(context)),
       binds: prepared.sources?.binds ?? [],
       // Other changes may be meant for this very file.
       hostResolver: change.kind === "packages",

@@ -108,8 +108,7 @@ export class Installation implements Disposable {
   /** Says on the volume how far this has come, for whoever finds it unfinished. */
   note(step: InstallStep): void {
     if (this.store === undefined || this.draft === undefined) return;
-    if (this.sealed === undefined) this.store.noteProgress(this.draft, { installing: step.kind });
-    else this.store.noteRecord(this.draft, { ...this.sealed, installing: step.kind });
+    this.store.noteRecord(this.draft, { ...this.sealed, installing: step.kind });
   }
 
   [Symbol.dispose](): void {

@@ -22,7 +22,7 @@ import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
-import { renderRecord, type GenerationRecord, type InstallProgress } from "../../model/volume/generation.ts";
+import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
 import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
 import { commitSlots } from "./commit.ts";
@@ -116,12 +116,10 @@ export class VolumeStore implements Disposable {
     return draft;
   }
 
-  /** Writes down how far an installation has come, for whoever finds the draft. */
-  noteProgress(draft: Draft, progress: InstallProgress): void {
-    replaceText(`${draft.path}/${METADATA}`, renderRecord(progress), RECORD_MODE);
-  }
-
-  /** Replaces the record of a sealed draft that nobody else reads yet. It is on disk after the next flush. */
+  /**
+   * Replaces the record of a draft that nobody else changes: how far an installation has come, for whoever finds it. It
+   * is on disk after the next flush.
+   */
   noteRecord(draft: Draft, record: GenerationRecord): void {
     replaceText(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
   }

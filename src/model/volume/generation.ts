@@ -22,13 +22,8 @@ export interface GenerationRecord {
   conflicts?: string[];
   pinned?: boolean;
   verdict?: "good" | "bad";
-  /** The step that an installation has come to; taken away when its last step is done. */
+  /** The step that an installation has come to, in its draft too; taken away when its last step is done. */
   installing?: string;
-}
-
-/** How far an unfinished installation has come; stands in the draft's generation.json. */
-export interface InstallProgress {
-  installing: string;
 }
 
 const isText = (value: unknown): boolean => typeof value === "string";
@@ -41,7 +36,7 @@ function isChange(value: unknown): boolean {
 }
 
 /** What each field must be to be believed. */
-const believable: Record<keyof (GenerationRecord & InstallProgress), (value: unknown) => boolean> = {
+const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = {
   parent: isText,
   created: isText,
   kernel: isText,
@@ -61,7 +56,7 @@ const believable: Record<keyof (GenerationRecord & InstallProgress), (value: unk
  * Reads generation.json, which is optional: a file that is damaged or of another program gives an empty record, a field
  * of another type is left out. Fields that this firn does not know stay, for the firn that wrote them.
  */
-export function parseRecord(text: string | undefined): GenerationRecord & Partial<InstallProgress> {
+export function parseRecord(text: string | undefined): GenerationRecord {
   if (text === undefined) return {};
   let value: unknown;
   try {
@@ -77,6 +72,6 @@ export function parseRecord(text: string | undefined): GenerationRecord & Partia
   return record;
 }
 
-export function renderRecord(record: GenerationRecord | InstallProgress): string {
+export function renderRecord(record: GenerationRecord): string {
   return `${JSON.stringify(record, undefined, 2)}\n`;
 }

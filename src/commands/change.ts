@@ -5,7 +5,6 @@ import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
-import { normaliseRepository } from "../model/packages/conf.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
 import { approximateSize } from "../model/text/size.ts";
@@ -24,6 +23,7 @@ import {
 } from "../plan/change.ts";
 import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
+import { absolute } from "./session/machine-config.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session/session.ts";
@@ -39,15 +39,12 @@ export interface ChangeFlags extends WriteFlags {
   hostDevices?: boolean;
 }
 
-function absolute(path: string): string {
-  return normaliseRepository(path, workingDirectory()) ?? path;
-}
-
 function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
-  const given = flags.keysDir ?? config.upgrade.keysDir;
+  const here = workingDirectory();
+  const keysDir = flags.keysDir ?? config.upgrade.keysDir;
   return {
-    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map(absolute),
-    keysDir: given === undefined ? undefined : absolute(given),
+    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => absolute(one, here)),
+    keysDir: keysDir === undefined ? undefined : absolute(keysDir, here),
     save: flags.save === true,
     dryRun: flags.dryRun === true,
   };

@@ -17,7 +17,7 @@ import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
 import type { DiskTarget } from "../plan/disk.ts";
 import { FirnError, orThrow, type Problem } from "../model/problem.ts";
-import { describeInstallStep, planInstall, type InstallPlan } from "../plan/install.ts";
+import { planInstall, type InstallPlan } from "../plan/install.ts";
 import type { Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
 import { absolute, machineConfig, withoutSecrets } from "./session/machine-config.ts";
@@ -31,15 +31,8 @@ export interface InstallFlags extends MachineFlags {
   json?: boolean;
 }
 
-function planLines({ steps }: InstallPlan): string[] {
-  return steps.map((step, index) => `${index + 1}. ${describeInstallStep(step)}`);
-}
-
 function dryRun(path: string, config: MachineConfig, plan: InstallPlan, before: readonly string[]): Result {
-  const { data, lines } = planned(
-    { steps: plan.steps, describe: describeInstallStep },
-    { path, partitions: plan.layout.partitions, config: withoutSecrets(config) },
-  );
+  const { data, lines } = planned(plan, { path, partitions: plan.layout.partitions, config: withoutSecrets(config) });
   return { data, lines: [...before, "", "Would:", ...lines] };
 }
 
@@ -105,7 +98,7 @@ function confirm(disk: Disk, plan: InstallPlan, flags: InstallFlags, report: Rep
       "To go on without being asked: --yes.",
     );
   }
-  for (const line of [...describeDisk(disk), "", ...planLines(plan), ""]) report.note(line);
+  for (const line of [...describeDisk(disk), "", ...planned(plan).lines, ""]) report.note(line);
   const answer = ask(`Everything on ${disk.path} will be lost. Type ${name} to go on: `);
   if (answer !== name && answer !== disk.path)
     throw new FirnError("E_CONFIRM", "Not confirmed.", `Type ${name} when asked, or add --yes.`);
@@ -125,7 +118,7 @@ function explain({ path, kind }: InstallTarget): (cause: Problem) => Problem {
 
 function carryOut(context: Installation, plan: InstallPlan, { report, standing, answer }: Changing): Result {
   runPlan({
-    plan: { steps: plan.steps, describe: describeInstallStep },
+    plan,
     executors: installExecutors,
     context,
     report,

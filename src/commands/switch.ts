@@ -1,5 +1,6 @@
 import { switchExecutors } from "../apply/switch.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
+import { given } from "../model/given.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { describeSwitchStep, planSwitch } from "../plan/switch.ts";
@@ -11,16 +12,11 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
   return writing(flags, command, ({ store, state, carryOut }) => {
     const target = word === undefined ? undefined : orThrow(select(state, word));
     const plan = { steps: orThrow(planSwitch(state, target)), describe: describeSwitchStep };
-    const commit = plan.steps.find((step) => step.kind === "commit");
-    if (commit === undefined) {
-      return {
-        data: { changed: false, default: state.slots[0] },
-        lines: [`${target} is slot 0 already. Nothing was changed.`],
-      };
-    }
-    const [next] = commit.slots;
-    const data = { changed: !flags.dryRun, default: next, slots: commit.slots };
+    const slots = plan.steps.find((step) => step.kind === "commit")?.slots;
+    const [next] = slots ?? state.slots;
+    const data = { changed: slots !== undefined && !flags.dryRun, default: next, ...given({ slots }) };
     if (flags.dryRun) return planned(plan, data);
+    if (slots === undefined) return { data, lines: [`${target} is slot 0 already. Nothing was changed.`] };
     carryOut(plan, switchExecutors, { store, state, draft: undefined, template: undefined });
     return { data, lines: [`${next} boots next.`, ...running(state.booted, next)] };
   });

@@ -2,6 +2,7 @@ import { sizeLine, type DiskGuids, type DiskLayout } from "../model/disk/partiti
 import { planDisk, type DiskTarget } from "./disk.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { isRefusal, type Refusal } from "../model/problem.ts";
+import type { Plan } from "./step.ts";
 
 /**
  * The steps of an installation, in their order. A disk that is found unfinished names the kind of the one that it had
@@ -28,9 +29,8 @@ export type InstallStep =
   | { kind: "enable" }
   | { kind: "finish" };
 
-export interface InstallPlan {
-  steps: readonly InstallStep[];
-  layout: DiskLayout;
+export interface InstallPlan extends Plan<InstallStep> {
+  readonly layout: DiskLayout;
 }
 
 /** What is known of an installation before it is planned. */
@@ -76,7 +76,7 @@ export function planInstall({ config, target, guids, sets, installedBytes }: Ins
     { kind: "enable" },
     { kind: "finish" },
   ];
-  return { steps, layout };
+  return { steps, layout, describe: describeInstallStep };
 }
 
 /** One line for a person. */

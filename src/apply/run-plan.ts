@@ -16,7 +16,10 @@ export interface Standing {
 
 /** What a step tells the engine. */
 export interface Work {
-  /** From now on a failure leaves things like this. After "committed" nothing is taken back any more. */
+  /**
+   * From now on a failure leaves things like this. After "committed", which a plan comes to by its last step at the
+   * latest, nothing is taken back any more.
+   */
   stands(effect: Effect, about?: string): void;
   /**
    * What takes back what the step did, should it or a later one fail; the latest first. `effect`: how things stand
@@ -49,9 +52,7 @@ interface Undo {
   effect: Effect;
 }
 
-/**
- * Takes everything back, whatever fails at it: the cause is what is said, and what is left is left for the next run.
- */
+/** Takes everything back, whatever fails at it: the cause is what is said, and that something is left. */
 function takeAllBack(undo: Undo[], standing: Standing): void {
   let left = false;
   for (let one = undo.pop(); one !== undefined; one = undo.pop()) {
@@ -96,8 +97,7 @@ export function runPlan<S extends Step, Context>(run: Run<S, Context>): void {
       executors[step.kind]?.(step, context, work);
       if (ended) return;
     }
-    // What only spoke of the way there: all of it is done now.
-    if (standing.effect === "default unchanged") standing.effect = "committed";
+    if (plan.steps.length > 0) standing.effect = "committed";
   } catch (error) {
     const seen = problemOf(error);
     const cause = run.explain?.(seen) ?? seen;

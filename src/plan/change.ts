@@ -7,6 +7,7 @@ import { approximateSize } from "../model/text/size.ts";
 import { rotate, slotsToFill } from "../model/volume/slots.ts";
 import { anchor, type DeleterState, type VolumeState } from "../model/volume/state.ts";
 import { deletion, describeGcStep, type GcStep } from "./gc.ts";
+import { commonWords } from "./step.ts";
 
 /** What is done to the draft. */
 export type Change =
@@ -131,22 +132,19 @@ export function describeStep(step: ChangeStep): string {
       return `Open draft ${step.id} from ${step.base}`;
     case "change":
       return describeChange(step.change);
-    case "fstab":
-      return "Write its fstab";
     case "compare":
       return "Look at what changed";
     case "discard-unchanged":
       return "Discard it if nothing did";
-    case "make-readable":
-      return "Write anew what the boot loader could not read";
     case "check-draft":
       return "Check that it has what a system needs";
-    case "boot-files":
-      return "Check the boot files";
-    case "seal":
-      return "Seal it";
     case "commit":
       return `Make it slot 0 of ${step.slots.length}`;
+    case "fstab":
+    case "make-readable":
+    case "boot-files":
+    case "seal":
+      return commonWords[step.kind];
     default:
       return step satisfies never;
   }

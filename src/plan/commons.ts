@@ -5,6 +5,7 @@ import { nearest } from "../model/text/nearest.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
 import type { Change } from "./change.ts";
+import { commonWords } from "./step.ts";
 
 export type CommonsStep = { kind: "delete-commons"; name: string } | { kind: "flush" };
 
@@ -71,7 +72,7 @@ export function describeCommonsStep(step: CommonsStep): string {
     case "delete-commons":
       return `Delete ${step.name} and all data in it`;
     case "flush":
-      return "Bring it to disk";
+      return commonWords[step.kind];
     default:
       return step satisfies never;
   }

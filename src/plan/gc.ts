@@ -2,6 +2,7 @@ import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
 import { mustKeep, retain, type MustKeep, type Retention } from "../model/volume/retention.ts";
 import type { DeleterState } from "../model/volume/state.ts";
+import { commonWords } from "./step.ts";
 
 /** What can go. */
 export interface Garbage {
@@ -79,7 +80,7 @@ export function describeGcStep(step: GcStep): string {
     case "delete-link-sets":
       return `Delete ${step.ids.length} ${step.ids.length === 1 ? "link set that is" : "link sets that are"} no longer in force`;
     case "flush":
-      return "Bring it to disk";
+      return commonWords[step.kind];
     default:
       return step satisfies never;
   }

@@ -2,7 +2,7 @@ import { sizeLine, type DiskGuids, type DiskLayout } from "../model/disk/partiti
 import { planDisk, type DiskTarget } from "./disk.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
 import { isRefusal, type Refusal } from "../model/problem.ts";
-import type { Plan } from "./step.ts";
+import { commonWords, type Plan } from "./step.ts";
 
 /**
  * The steps of an installation, in their order. A disk that is found unfinished names the kind of the one that it had
@@ -104,22 +104,18 @@ export function describeInstallStep(step: InstallStep): string {
       return "Make it ready for a read-only root";
     case "loader":
       return `Write the boot loader, with a menu of ${step.slots} entries`;
-    case "fstab":
-      return "Write its fstab";
-    case "flush":
-      return "Bring it to disk";
-    case "make-readable":
-      return "Write anew what the boot loader could not read";
-    case "boot-files":
-      return "Check the boot files";
-    case "seal":
-      return "Seal it";
     case "commit":
       return `Make it slot 0 of ${step.slots}`;
     case "enable":
       return "Make the disk bootable";
     case "finish":
       return "Note that it is finished, and let go of the disk";
+    case "flush":
+    case "fstab":
+    case "make-readable":
+    case "boot-files":
+    case "seal":
+      return commonWords[step.kind];
     default:
       return step satisfies never;
   }

@@ -11,3 +11,12 @@ export interface Plan<S extends Step> {
   /** One line for a person. */
   readonly describe: (step: S) => string;
 }
+
+/** What steps that several kinds of plan have are called. */
+export const commonWords = {
+  flush: "Bring it to disk",
+  fstab: "Write its fstab",
+  "make-readable": "Write anew what the boot loader could not read",
+  "boot-files": "Check the boot files",
+  seal: "Seal it",
+} as const;

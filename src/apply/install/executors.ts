@@ -121,12 +121,11 @@ export const installExecutors: Executors<InstallStep, Installation> = {
   seal: (_, context) => seal(context),
   commit: ({ slots }, { volume, opened }) => volume.commit(rotate([], opened.id, slots), () => {}, opened),
   enable: (_, context) => enable(context),
-  finish: (_, { volume, opened, sealed = {}, mount }, work) => {
+  finish: (_, { volume, opened, sealed = {}, mount }) => {
     volume.noteRecord(opened, sealed);
     volume.flush();
     volume[Symbol.dispose]();
     // Unmounted with the result checked: the last flush of an image happens here.
     mount?.release();
-    work.stands("committed");
   },
 };

@@ -141,6 +141,8 @@ describe("going back and forth", { skip }, () => {
       "steps",
     ]);
     assert.deepEqual(await keys("rollback"), ["changed", "default", "slots"]);
+    assert.deepEqual(await keys("switch", "--dry-run", "0"), ["changed", "default", "dryRun", "steps"]);
+    assert.deepEqual(await keys("switch", "0"), ["changed", "default"]);
     assert.deepEqual(await keys("run", "--", "true"), ["changed", "default"]);
     const made = ["changed", "changes", "command", "created", "flavor", "generation", "installedBytes", "kernel"];
     assert.deepEqual(await keys("add", "jq"), [...made, "parent", "release"]);

@@ -1,7 +1,7 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
 import { templateIn } from "../host/volume/roots.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import { generationOf, type VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
 import type { Executors, Work } from "./run-plan.ts";
 import type { Draft, VolumeStore } from "./store/volume-store.ts";
@@ -25,7 +25,7 @@ export interface SwitchContext extends CommitContext {
  * default before it.
  */
 function requireBootable({ store, state }: SwitchContext, chosen: GenerationId): void {
-  const flavor = state.generations.find(({ id }) => id === chosen)?.record.flavor;
+  const flavor = generationOf(state, chosen)?.record.flavor;
   const [before] = state.slots;
   const flavors = flavor === undefined ? (before === undefined ? [] : kernelFlavors(store.root(before))) : [flavor];
   for (const name of flavors) requireBootFiles(store.root(chosen), name);

@@ -1,6 +1,7 @@
 import { approximateSize } from "../model/text/size.ts";
 import { orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
+import { generationOf } from "../model/volume/state.ts";
 import { changeText } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { generationData, marks } from "./list.ts";
@@ -10,7 +11,7 @@ import { reading, type ReadFlags } from "./session/session.ts";
 export function show(flags: ReadFlags, [word = "current"]: readonly string[]): Result {
   return reading(flags, ({ state }) => {
     const id = orThrow(select(state, word));
-    const generation = state.generations.find((one) => one.id === id);
+    const generation = generationOf(state, id);
     if (generation === undefined) throw new Error(`${id} was selected but is not there`);
     const data = generationData(state, generation);
     const { record } = generation;

@@ -5,7 +5,7 @@ import { diffPackages } from "../model/packages/changes.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { impactOf, type Impact } from "../model/packages/impact.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import { createdAt, type VolumeState } from "../model/volume/state.ts";
+import { createdAt, generationOf, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { danglingSlots, faults, generationData } from "./list.ts";
@@ -32,7 +32,7 @@ const advice: Record<Impact["action"], string> = {
 };
 
 function line(state: VolumeState, id: GenerationId | undefined): string {
-  const generation = state.generations.find((one) => one.id === id);
+  const generation = generationOf(state, id);
   if (generation === undefined) return "none";
   const { record } = generation;
   const parts = [
@@ -49,6 +49,7 @@ export function status(flags: ReadFlags): Result {
   return reading(flags, (session) => {
     const { state, volume } = session;
     const next = state.slots[0];
+    const byDefault = generationOf(state, next);
     const impact = pendingImpact(session);
     const data = {
       volume: state.uuid,
@@ -57,9 +58,7 @@ export function status(flags: ReadFlags): Result {
       next: next ?? null,
       slots: state.slots,
       generations: state.generations.length,
-      default:
-        state.generations.filter(({ id }) => id === next).map((generation) => generationData(state, generation))[0] ??
-        null,
+      default: byDefault === undefined ? null : generationData(state, byDefault),
       pending: impact ?? null,
       drafts: state.drafts,
       space: state.space,

@@ -4,8 +4,7 @@ import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
 import { approximateSize } from "../model/text/size.ts";
-import { rotate, slotsToFill } from "../model/volume/slots.ts";
-import { anchor, type DeleterState, type VolumeState } from "../model/volume/state.ts";
+import { slotsAfter, type DeleterState, type VolumeState } from "../model/volume/state.ts";
 import { deletion, describeGcStep, type GcStep } from "./gc.ts";
 import { commonWords } from "./step.ts";
 
@@ -89,7 +88,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "check-draft", force: wish.force },
     { kind: "boot-files" },
     { kind: "seal" },
-    { kind: "commit", slots: rotate(state.slots, wish.id, slotsToFill(state.slotCount), anchor(state)) },
+    { kind: "commit", slots: slotsAfter(state, wish.id) },
   ];
 }
 

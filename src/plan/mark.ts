@@ -1,6 +1,6 @@
 import type { GenerationRecord } from "../model/volume/generation.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import { generationOf, type VolumeState } from "../model/volume/state.ts";
 
 export interface MarkStep {
   kind: "write-record";
@@ -20,7 +20,7 @@ export function planMark(
   edit: (record: GenerationRecord) => GenerationRecord,
   what: string,
 ): { steps: MarkStep[]; record: GenerationRecord } {
-  const before = state.generations.find((generation) => generation.id === id)?.record ?? {};
+  const before = generationOf(state, id)?.record ?? {};
   const record = edit(before);
   const same = JSON.stringify(before) === JSON.stringify(record);
   return { steps: same ? [] : [{ kind: "write-record", id, record, what }], record };

@@ -1,7 +1,6 @@
 import type { GenerationId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { rotate, slotsToFill } from "../model/volume/slots.ts";
-import { anchor, previous, type VolumeState } from "../model/volume/state.ts";
+import { previous, running, slotsAfter, type VolumeState } from "../model/volume/state.ts";
 
 export type SwitchStep =
   | { kind: "require-boot-files"; id: GenerationId }
@@ -12,9 +11,8 @@ export type SwitchStep =
  * Where a rollback without a name goes: to what runs, when that is not what boots next, else to the previous default.
  */
 function wayBack(state: VolumeState): GenerationId | undefined {
-  const { booted, slots } = state;
-  const runs = state.generations.some(({ id, complete }) => complete && id === booted);
-  return runs && booted !== slots[0] ? booted : previous(state);
+  const runs = running(state);
+  return runs !== undefined && runs !== state.slots[0] ? runs : previous(state);
 }
 
 /**
@@ -34,7 +32,7 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
   return [
     { kind: "require-boot-files", id: chosen },
     { kind: "template", id: chosen },
-    { kind: "commit", slots: rotate(state.slots, chosen, slotsToFill(state.slotCount), anchor(state)) },
+    { kind: "commit", slots: slotsAfter(state, chosen) },
   ];
 }
 

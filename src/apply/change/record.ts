@@ -4,10 +4,11 @@ import { given } from "../../model/given.ts";
 import { diffPackages } from "../../model/packages/changes.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
+import { generationOf } from "../../model/volume/state.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 
 function parentRecord({ state, base }: ChangeContext): GenerationRecord {
-  return state.generations.find((generation) => generation.id === base)?.record ?? {};
+  return generationOf(state, base)?.record ?? {};
 }
 
 /** The flavours of every kernel that the boot menu may name. */

@@ -1,5 +1,6 @@
 import type { GenerationRecord } from "./generation.ts";
 import { timeOfId, type GenerationId, type LinkSetId } from "./ids.ts";
+import { rotate, slotsToFill } from "./slots.ts";
 
 export interface Generation {
   id: GenerationId;
@@ -49,6 +50,10 @@ export function createdAt({ id, record }: Generation): number {
   return timeOfId(id) ?? (Date.parse(record.created ?? "") || 0);
 }
 
+export function generationOf(state: VolumeState, id: GenerationId | undefined): Generation | undefined {
+  return state.generations.find((generation) => generation.id === id);
+}
+
 /** The default before the one that is default now: slot 1, unless all slots are alike. */
 export function previous(state: VolumeState): GenerationId | undefined {
   return state.slots.find((id) => id !== state.slots[0]);
@@ -56,8 +61,18 @@ export function previous(state: VolumeState): GenerationId | undefined {
 
 /** The generation that the menu must never lose: what runs or, when that is not known, the last known good one. */
 export function anchor(state: VolumeState): GenerationId | undefined {
-  const running = state.generations.find(({ id, complete }) => complete && id === state.booted)?.id;
-  return running ?? lastKnownGood(state);
+  return running(state) ?? lastKnownGood(state);
+}
+
+/** What runs, when it is a generation of this volume that can boot again. */
+export function running(state: VolumeState): GenerationId | undefined {
+  const booted = generationOf(state, state.booted);
+  return booted?.complete ? booted.id : undefined;
+}
+
+/** The slots once a generation is the default, or the draft that becomes one. */
+export function slotsAfter(state: VolumeState, chosen: GenerationId): GenerationId[] {
+  return rotate(state.slots, chosen, slotsToFill(state.slotCount), anchor(state));
 }
 
 /** The newest generation with a good verdict. */

@@ -103,44 +103,36 @@ type Camel<T> = T extends string | number | boolean
 
 type Made<N> = N extends { make: (input: never) => infer R } ? Exclude<R, Refusal> : never;
 
-type Value<N> =
+/** What a node comes to. `Full`: with the defaults filled in. */
+type Value<N, Full extends boolean> =
   N extends Key<infer T>
     ? T
     : N extends Tables<infer I>
-      ? readonly Value<I>[]
+      ? readonly Value<I, Full>[]
       : N extends { make: unknown }
         ? Made<N>
         : N extends Table<infer F>
-          ? Raw<F>
+          ? Full extends true
+            ? Complete<F>
+            : Raw<F>
           : never;
 
 /** The values of a table under their own names; what is not required may be absent. */
 export type Raw<F> = Flat<
-  { readonly [K in keyof F as F[K] extends { required: true } ? K : never]: Value<F[K]> } & {
-    readonly [K in keyof F as F[K] extends { required: true } ? never : K]?: Value<F[K]>;
+  { readonly [K in keyof F as F[K] extends { required: true } ? K : never]: Value<F[K], false> } & {
+    readonly [K in keyof F as F[K] extends { required: true } ? never : K]?: Value<F[K], false>;
   }
 >;
 
 /** What a file or the flags say, checked, without defaults. */
 export type Wish<F> = Camel<Raw<F>>;
 
-type Whole<N> =
-  N extends Key<infer T>
-    ? T
-    : N extends Tables<infer I>
-      ? readonly Whole<I>[]
-      : N extends { make: unknown }
-        ? Made<N>
-        : N extends Table<infer F>
-          ? Complete<F>
-          : never;
-
 type Always = { required: true } | { default: unknown } | { node: "table" };
 
 /** The same with the defaults filled in; what has none may be absent. */
 export type Complete<F> = Flat<
-  { readonly [K in keyof F as F[K] extends Always ? CamelKey<K & string> : never]: Camel<Whole<F[K]>> } & {
-    readonly [K in keyof F as F[K] extends Always ? never : CamelKey<K & string>]?: Camel<Whole<F[K]>>;
+  { readonly [K in keyof F as F[K] extends Always ? CamelKey<K & string> : never]: Camel<Value<F[K], true>> } & {
+    readonly [K in keyof F as F[K] extends Always ? never : CamelKey<K & string>]?: Camel<Value<F[K], true>>;
   }
 >;
 

@@ -8,6 +8,7 @@ import {
   type Command,
   type CommandContext,
 } from "@stricli/core";
+import { camel } from "./model/config/declare.ts";
 import { flagsOf } from "./model/config/flag-tree.ts";
 import { given } from "./model/given.ts";
 import { machineToml } from "./model/machine/machine-toml.ts";
@@ -62,8 +63,7 @@ export function withOwnWords(words: readonly string[]): readonly string[] {
     const word = words[at] ?? "";
     if (word === "--") return words;
     if (!word.startsWith("-") || word === "-") return [...words.slice(0, at), "--", ...words.slice(at)];
-    const camel = word.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-    const takesValue = word.startsWith("--") ? flags[camel]?.kind === "parsed" : word.endsWith("X");
+    const takesValue = word.startsWith("--") ? flags[camel(word.slice(2))]?.kind === "parsed" : word.endsWith("X");
     if (takesValue) at += 1;
   }
   return words;
@@ -298,7 +298,7 @@ const routes = buildRouteMap({
         schema: yes("The JSON schema"),
         example: yes("A commented file"),
         firn: yes("Of /etc/firn/firn.toml instead of machine.toml"),
-        json: yes("One JSON object on stdout"),
+        ...json,
       },
       verb: async () => (await import("./commands/config.ts")).config,
     }),

@@ -1,4 +1,4 @@
-import { FirnError, settled, type Effect, type Problem } from "../../model/problem.ts";
+import { FirnError, type Problem } from "../../model/problem.ts";
 
 /** A system call said no. The name of the errno is in `code`: "ENOENT", "EROFS", … */
 export class SysError extends Error {
@@ -58,18 +58,6 @@ export function problemOf(thrown: unknown): Problem {
   if (failure !== undefined) return failure;
   const words = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
   return { code: "E_INTERNAL", message: words, hint: "This is a defect of firn." };
-}
-
-/**
- * Runs `work`; what it throws leaves with `effect`, unless an inner scope has set one. `effect` is asked for at that
- * moment.
- */
-export function withEffect<T>(effect: Effect | (() => Effect), work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw FirnError.of(settled(problemOf(error), typeof effect === "string" ? effect : effect()));
-  }
 }
 
 /**

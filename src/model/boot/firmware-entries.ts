@@ -1,5 +1,5 @@
 /** The boot entries of EFI firmware, as its variables hold them (UEFI 2.10, 3.1.3 and 10.3). */
-import { guidAt, u16, u32, u64, wideTextAt } from "../text/bytes.ts";
+import { guidAt, guidBytes, u16, u32, u64, wideTextAt } from "../text/bytes.ts";
 
 /** EFI_LOAD_OPTION, the value of a variable `Boot0003`. */
 export interface LoadOption {
@@ -28,7 +28,7 @@ const HARD_DRIVE_BYTES = 42;
 /** PartitionFormat and SignatureType of a GPT. */
 const GPT = { format: 2, signature: 2 } as const;
 
-/** Reads the value of a `BootXXXX`; undefined when it is none. */
+/** Reads the value of a `Boot####`; undefined when it is none. */
 export function parseLoadOption(bytes: Uint8Array): LoadOption | undefined {
   if (bytes.length < 8) return undefined;
   const pathBytes = u16(bytes, 4);
@@ -66,13 +66,7 @@ const le = (value: number, length: number): number[] =>
 
 const wide = (text: string): number[] => Array.from(`${text}\0`).flatMap((char) => le(char.charCodeAt(0), 2));
 
-function guidBytes(guid: string): number[] {
-  const bytes = (guid.replaceAll("-", "").match(/../g) ?? []).map((pair) => parseInt(pair, 16));
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return order.map((index) => bytes[index] ?? 0);
-}
-
-/** The value of a `BootXXXX` that starts a file of a GPT partition, without data behind its path. */
+/** The value of a `Boot####` that starts a file of a GPT partition, without data behind its path. */
 export function renderLoadOption(label: string, partition: HardDrive, loader: string): Uint8Array {
   const { number, firstBlock, blocks, guid } = partition;
   const drive = [MEDIA.type, MEDIA.hardDrive, ...le(HARD_DRIVE_BYTES, 2), ...le(number, 4), ...le(firstBlock, 8)];

@@ -49,8 +49,18 @@ export function uuidAt(bytes: Uint8Array, at: number): string {
   return uuidText(bytes.subarray(at, at + 16));
 }
 
-/** A GUID as EFI stores it: the first three groups little-endian. */
+/**
+ * Where each byte of a UUID in reading order stands in a GUID as EFI stores it: the first three groups little-endian.
+ */
+const GUID_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/** A GUID as EFI stores it. */
 export function guidAt(bytes: Uint8Array, at: number): string {
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return uuidText(order.map((index) => bytes[at + index] ?? 0));
+  return uuidText(GUID_ORDER.map((index) => bytes[at + index] ?? 0));
+}
+
+/** The 16 bytes that guidAt reads. */
+export function guidBytes(guid: string): number[] {
+  const bytes = (guid.replaceAll("-", "").match(/../g) ?? []).map((pair) => parseInt(pair, 16));
+  return GUID_ORDER.map((index) => bytes[index] ?? 0);
 }

@@ -2,20 +2,17 @@
  * Runs the functions of src/host/packages/apk in firn's engine: `probe '[["call", {…}], …]'` prints the results as
  * JSON, or `{"problem": …}`.
  */
+import { apk, predownload, simulate } from "../../../src/host/packages/apk/apk.ts";
+import { fetchedApk, type ApkTool, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
 import {
-  apk,
   extractPackage,
   fetchPackage,
   packageFileList,
   packageNames,
-  predownload,
   signingKeys,
-  simulate,
   verifyRepositories,
-  type ApkTarget,
-  type ApkTool,
-} from "../../../src/host/packages/apk/apk.ts";
-import { fetchedApk, type BootstrapWish } from "../../../src/host/packages/apk/bootstrap.ts";
+} from "../../../src/host/packages/apk/repository.ts";
+import type { ApkTarget } from "../../../src/host/packages/apk/target.ts";
 import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/trusted-keys.ts";
 import { packageManager, type SupplyWish } from "../../../src/host/packages/package-manager.ts";
 import { enterRoot } from "../../../src/host/kernel/chroot.ts";

@@ -8,7 +8,7 @@ import { recordTerminal } from "../../fixtures/terminal.ts";
 
 const recorded = recordTerminal();
 const { finish } = await import("../../../src/report/finish.ts");
-const { problemOf, withEffect } = await import("../../../src/host/kernel/failure.ts");
+const { problemOf } = await import("../../../src/host/kernel/failure.ts");
 const { problemJson, problemText } = await import("../../../src/report/problem-text.ts");
 const { terminalReport } = await import("../../../src/report/report.ts");
 const { SysError } = await import("../../../src/host/kernel/failure.ts");
@@ -61,34 +61,6 @@ test("what a failure left behind is said after what stopped, before its details 
   const problem = { code: "E_DISK_BUSY", message: "In use.\ndetail", hint: "h", effect: "nothing changed" } as const;
   assert.equal(problemText(problem), "E_DISK_BUSY: In use. Nothing was changed.\ndetail\n  h\n");
   assert.equal(JSON.parse(problemJson(problem)).error.effect, "nothing changed");
-});
-
-test("the innermost scope that knows how things stand is believed, whatever was thrown", () => {
-  const thrown = (work: () => void): unknown => {
-    try {
-      work();
-    } catch (error) {
-      return problemOf(error);
-    }
-    return undefined;
-  };
-  const full = () => {
-    throw new SysError("ENOSPC", "write", "/x", "No space left on device");
-  };
-  assert.deepEqual(
-    thrown(() => withEffect("nothing changed", () => withEffect("committed", full))),
-    { ...problemOf(new SysError("ENOSPC", "write", "/x", "No space left on device")), effect: "committed" },
-  );
-  let effect: "nothing changed" | "draft discarded" = "nothing changed";
-  const late = () =>
-    withEffect(
-      () => effect,
-      () => {
-        effect = "draft discarded";
-        full();
-      },
-    );
-  assert.equal((thrown(late) as { effect: string }).effect, "draft discarded");
 });
 
 test("every problem has an exit code of its own, none of them success", () => {

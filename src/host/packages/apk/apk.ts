@@ -13,18 +13,6 @@ import { invoke, orThrowTrouble, outside, rootOutside, troubleOf, type ApkTarget
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
 
-export type { ApkTarget } from "./target.ts";
-export type { Simulation } from "../../../model/packages/wish.ts";
-export type { ApkTool } from "./bootstrap.ts";
-export {
-  extractPackage,
-  fetchPackage,
-  packageFileList,
-  packageNames,
-  signingKeys,
-  verifyRepositories,
-} from "./repository.ts";
-
 export interface ApkOptions {
   /** Called with each `(n/m) …` step. */
   onProgress?: OnProgress;

@@ -118,9 +118,11 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     const lock = (media: readonly string[]): Disposable =>
       lockMedia(media, command, flags.wait === true, (text) => report.note(text));
     // What was named is locked before it is attached, by its medium: two copies of one image have the same UUID.
-    const named = flags.volume === undefined || dry ? [] : mediaOf(flags.volume);
+    const target = dry ? undefined : flags.volume;
+    const named = target === undefined ? [] : mediaOf(target);
     using _named = lock(named);
-    using _others = flags.volume === undefined || dry ? undefined : keepOthersOut(placeOf(flags.volume)?.path ?? "");
+    const place = target === undefined ? undefined : placeOf(target);
+    using _others = place && keepOthersOut(place.path);
     using volume = openVolume(flags.volume, dry ? "read" : "write");
     using store = new VolumeStore(volume.path);
     using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));

@@ -10,7 +10,7 @@ import {
 } from "../../model/boot/firmware-entries.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
-import { findPartitions } from "../disk/map.ts";
+import { everyPartition } from "../disk/map.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { isDirectory, names, readText } from "../kernel/files.ts";
 import { readVariable, removeVariable, writeVariable } from "../kernel/devices.ts";
@@ -19,9 +19,6 @@ const EFIVARS = "/sys/firmware/efi/efivars";
 
 /** EFI_GLOBAL_VARIABLE: whose variables these are. */
 const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-
-/** Disks in /sys/block that hold no partition that firmware starts from. */
-const NOT_A_DISK = /^(loop|ram|zram|dm-|sr|fd)/;
 
 /**
  * What became of the firmware's boot entry. Without one the disk still boots by `\EFI\BOOT\`, after the firmware's
@@ -72,10 +69,8 @@ function readOrder(folder: string): string[] {
 
 /** PARTUUIDs of this machine's partitions; undefined when a disk cannot be read, and nobody knows what is on it. */
 function partitionGuids(): Set<string> | undefined {
-  const disks = names("/sys/block").filter((name) => !NOT_A_DISK.test(name));
   try {
-    const all = disks.flatMap((name) => findPartitions(`/dev/${name.replaceAll("!", "/")}`));
-    return new Set(all.map(({ guid }) => guid.toLowerCase()));
+    return new Set(everyPartition().map(({ guid }) => guid.toLowerCase()));
   } catch (error) {
     if (isSysError(error) || error instanceof FirnError) return undefined;
     throw error;

@@ -5,7 +5,7 @@ import { FirnError } from "../../model/problem.ts";
 import { parseMbr } from "../../model/disk/signature.ts";
 import { attachLoop, mediumBytes, sectorSize } from "../kernel/devices.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, readBytes } from "../kernel/files.ts";
+import { Fd, names, readBytes } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import { placeOf, placeOfDevice, placeOfLoop, type Place } from "./medium.ts";
@@ -52,6 +52,15 @@ export function findPartitions(target: string): TablePartition[] {
     return gpt.partitions.map(({ number, name, guid, startByte, bytes }) => ({ number, name, guid, startByte, bytes }));
   }
   return parseMbr(head, sectorBytes ?? 512).map((entry) => ({ ...entry, name: "", guid: "" }));
+}
+
+/** Names in /sys/block that firmware starts nothing from. */
+const NOT_FOR_FIRMWARE = /^(loop|ram|zram|dm-|sr|fd)/;
+
+/** The partitions in the tables of every disk that firmware may see. Throws SysError where one cannot be read. */
+export function everyPartition(): TablePartition[] {
+  const disks = names("/sys/block").filter((name) => !NOT_FOR_FIRMWARE.test(name));
+  return disks.flatMap((name) => findPartitions(devicePath(name)));
 }
 
 /**

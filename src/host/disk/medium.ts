@@ -3,12 +3,13 @@
  * Open to the other doors: a volume is locked by its medium.
  */
 import { loopBacking } from "../kernel/devices.ts";
-import { names, readLink, readTextIfAny } from "../kernel/files.ts";
+import { names } from "../kernel/files.ts";
 import { stat, typeOf } from "../kernel/stat.ts";
 import {
   attribute,
   deviceNumber,
   devicePath,
+  diskOf,
   kernelDevice,
   loopDevice,
   SYSFS_SECTOR,
@@ -32,10 +33,8 @@ export interface Place {
 /** Where a device of sysfs lies: through partitions and loop devices, down to a file or to a device that is neither. */
 export function placeOfDevice(name: string, startByte = 0): Place {
   const folder = `/sys/class/block/${name}`;
-  if (readTextIfAny(`${folder}/partition`) !== undefined) {
-    const disk = readLink(folder).split("/").at(-2) ?? "";
-    return placeOfDevice(disk, startByte + Number(attribute(folder, "start")) * SYSFS_SECTOR);
-  }
+  const disk = diskOf(name);
+  if (disk !== undefined) return placeOfDevice(disk, startByte + Number(attribute(folder, "start")) * SYSFS_SECTOR);
   const loop = loopDevice(name);
   return (
     (loop && placeOfLoop(loop, startByte)) ?? {

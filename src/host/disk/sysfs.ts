@@ -15,6 +15,13 @@ export interface KernelDevice {
   folder: string;
 }
 
+/** The name of the disk that a partition is on; undefined for what is no partition. */
+export function diskOf(name: string): string | undefined {
+  const folder = `/sys/class/block/${name}`;
+  if (readTextIfAny(`${folder}/partition`) === undefined) return undefined;
+  return readLink(folder).split("/").at(-2);
+}
+
 /** What the kernel calls the block device with this number; undefined when sysfs does not know it. */
 export function kernelDevice(rdev: number): KernelDevice | undefined {
   let target: string;
@@ -24,11 +31,8 @@ export function kernelDevice(rdev: number): KernelDevice | undefined {
     if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
     throw error;
   }
-  const parts = target.split("/");
-  const name = parts.at(-1) ?? "";
-  const folder = `/sys/class/block/${name}`;
-  const isPartition = readTextIfAny(`${folder}/partition`) !== undefined;
-  return { name, disk: isPartition ? parts.at(-2) : undefined, folder };
+  const name = target.slice(target.lastIndexOf("/") + 1);
+  return { name, disk: diskOf(name), folder: `/sys/class/block/${name}` };
 }
 
 /** `cciss!c0d0` is `/dev/cciss/c0d0`. */

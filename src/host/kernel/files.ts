@@ -1,6 +1,6 @@
 import { FirnError } from "../../model/problem.ts";
 import { mintId } from "../../model/volume/ids.ts";
-import { isSysError } from "./failure.ts";
+import { SysError, isSysError } from "./failure.ts";
 import { typeOf } from "./stat.ts";
 import { O, RENAME_NOREPLACE, sys, type FileStat } from "./sys.ts";
 
@@ -62,39 +62,22 @@ export class Fd implements Disposable {
   }
 }
 
-const CHUNK = 1 << 20;
-
 /** The bytes of a file from `offset`, at most `length` of them. */
 export function readBytes(path: string, offset: number, length: number): Uint8Array {
   using fd = Fd.reading(path);
   return fd.read(length, offset);
 }
 
-/** The text of a whole file. Throws SysError. Files of /proc report a size of 0, so it reads to the end. */
-export function readText(path: string): string {
-  using fd = Fd.open(path, O.RDONLY);
-  const size = sys.fstat(fd.number).size;
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for (;;) {
-    const bytes = sys.read(fd.number, Math.max(size - total + 1, size === 0 ? CHUNK : 1));
-    if (bytes.byteLength === 0) break;
-    chunks.push(new Uint8Array(bytes));
-    total += bytes.byteLength;
-  }
-  if (chunks.length === 1 && chunks[0] !== undefined) return sys.decode(chunks[0].buffer as ArrayBuffer);
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return sys.decode(whole.buffer);
-}
-
-/** The text of a file, or undefined where there is none. */
+/** The text of a whole file, or undefined where there is none. */
 export function readTextIfAny(path: string): string | undefined {
   return sys.text(path) ?? undefined;
+}
+
+/** The text of a whole file. Throws SysError. */
+export function readText(path: string): string {
+  const text = sys.text(path);
+  if (text === null) throw new SysError("ENOENT", "open", path, "No such file or directory");
+  return text;
 }
 
 /**
@@ -292,6 +275,9 @@ export function writeBytes(path: string, bytes: Uint8Array): void {
   using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
   fd.write(bytes.slice().buffer);
 }
+
+/** Bytes that a copy holds in memory. */
+const CHUNK = 1 << 20;
 
 /** Copies what follows `offset` of a file into another one, for its owner alone. */
 export function copyFrom(from: string, offset: number, to: string): void {

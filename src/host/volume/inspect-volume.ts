@@ -1,4 +1,3 @@
-import { SUPERBLOCK, readSuperblock } from "../../model/volume/superblock.ts";
 import { parseRecord } from "../../model/volume/generation.ts";
 import {
   DRAFT,
@@ -12,10 +11,10 @@ import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../..
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, names, readBytes, readLink, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
+import { Fd, exists, names, readLink, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
-import type { Volume } from "./open-volume.ts";
+import { superblockAt, type Volume } from "./open-volume.ts";
 
 function linkTarget(path: string): string | undefined {
   try {
@@ -100,7 +99,7 @@ function mountinfoOf(process: string, seen: Set<string>): string {
   }
 }
 
-/** The filesystem's UUID, by which its lock is called. */
+/** The UUID by which sysfs knows the mounted filesystem. */
 export function volumeUuid({ path }: Volume): string {
   using fd = Fd.directory(path);
   return filesystemUuid(fd);
@@ -116,14 +115,6 @@ function installationStep(
   const noted = drafts.map((name) => readRecord(`${top}/${layout.snapshots}/${name}/${METADATA}`).record);
   const steps = [...noted, ...generations.map(({ record }) => record)].map(({ installing }) => installing);
   return steps.find((step) => step !== undefined);
-}
-
-/**
- * As the super block has it: the kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is
- * mounted.
- */
-function diskUuid(device: string): string | undefined {
-  return readSuperblock(readBytes(device, SUPERBLOCK.offset, SUPERBLOCK.length))?.fsid;
 }
 
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
@@ -147,7 +138,8 @@ export function inspect(volume: Volume): VolumeState {
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
   using fd = Fd.directory(top);
   return {
-    uuid: diskUuid(volume.device) ?? filesystemUuid(fd),
+    // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
+    uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(fd),
     linkSet,
     ...readSlots(top, linkSet),
     generations,

@@ -1,4 +1,4 @@
-import { SUPERBLOCK, readSuperblock } from "../../model/volume/superblock.ts";
+import { SUPERBLOCK, readSuperblock, type Superblock } from "../../model/volume/superblock.ts";
 import { layout } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -49,17 +49,9 @@ function runningSource(): Source {
   return { device: root.source, running: true };
 }
 
-function looksLikeBtrfs(path: string, start: number): boolean {
-  return readSuperblock(readBytes(path, start + SUPERBLOCK.offset, SUPERBLOCK.length)) !== undefined;
-}
-
-/**
- * The device through which somebody has mounted the volume on this medium already: a second one would be a second
- * cache. A reader's own, which cannot be written through, is gone in a moment.
- */
-function joinMounted(target: string, start: number, readonly: boolean): string | undefined {
-  const superblock = readSuperblock(readBytes(target, start + SUPERBLOCK.offset, SUPERBLOCK.length));
-  return superblock && mountedOn(superblock.fsid, target, readonly);
+/** The super block of the btrfs that begins at `start` of a disk or image; undefined where none does. */
+export function superblockAt(path: string, start: number): Superblock | undefined {
+  return readSuperblock(readBytes(path, start + SUPERBLOCK.offset, SUPERBLOCK.length));
 }
 
 /** The volume's partition on a disk or image: the one named ROOT that holds btrfs, else the first with btrfs. */
@@ -70,21 +62,28 @@ function namedSource(target: string, readonly: boolean): Source {
   if (type !== "block device" && type !== "file") {
     throw new FirnError("E_NOT_A_VOLUME", `${target} is neither a disk nor an image file.`);
   }
-  const mapped = (start: number, bytes: number): Source => {
-    const joined = joinMounted(target, start, readonly);
-    if (joined !== undefined) return { device: joined, running: false };
+  // Somebody may have mounted it through another device already: a second one would be a second cache. A reader's own,
+  // which cannot be written through, is gone in a moment.
+  const joined = ({ fsid }: Superblock): string | undefined => mountedOn(fsid, target, readonly);
+  const mapped = (superblock: Superblock, start: number, bytes: number): Source => {
+    const device = joined(superblock);
+    if (device !== undefined) return { device, running: false };
     const partition = mapPartition(target, start, bytes, { readonly });
     return { device: partition.device, running: false, [Symbol.dispose]: () => partition[Symbol.dispose]() };
   };
-  if (looksLikeBtrfs(target, 0)) {
-    if (type === "file") return mapped(0, medium.size);
-    return { device: joinMounted(target, 0, readonly) ?? target, running: false };
+  const whole = superblockAt(target, 0);
+  if (whole !== undefined) {
+    if (type === "file") return mapped(whole, 0, medium.size);
+    return { device: joined(whole) ?? target, running: false };
   }
   const partitions = findPartitions(target);
-  const holding = partitions.filter(({ startByte }) => looksLikeBtrfs(target, startByte));
+  const holding = partitions.flatMap((part) => {
+    const superblock = superblockAt(target, part.startByte);
+    return superblock === undefined ? [] : [{ ...part, superblock }];
+  });
   const found = holding.find(({ name }) => name === "ROOT") ?? holding[0];
   const installed = ["EFI", "ROOT"].every((wanted) => partitions.some(({ name }) => name === wanted));
-  if (found !== undefined) return { ...mapped(found.startByte, found.bytes), installed };
+  if (found !== undefined) return { ...mapped(found.superblock, found.startByte, found.bytes), installed };
   if (installed) {
     throw new FirnError(
       "E_INSTALL_UNFINISHED",

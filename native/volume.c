@@ -69,16 +69,15 @@ static int search(int fd, Search *found, uint64_t tree, uint64_t object, uint32_
     return ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found->args);
 }
 
-/* extents(fd, inode): [[offset, type, compression, disk address, length], …] of a file. Types: 0 inline, 1
- * regular, 2 preallocated; compression: 0 none, 1 zlib, 2 lzo, 3 zstd; a disk address of 0 is a hole. */
-static FN(bt_extents) {
+/* A list of what `value` makes of each item of one type that an object of a tree has. */
+static JSValue items(JSContext *ctx, int fd, uint64_t tree, uint64_t object, uint32_t type,
+                     JSValue (*value)(JSContext *, const struct btrfs_ioctl_search_header *, const uint8_t *)) {
     static Search found;
-    int fd = arg_int(ctx, argv[0]);
-    uint64_t inode = arg_int64(ctx, argv[1]), from = 0;
     JSValue list = JS_NewArray(ctx);
     uint32_t count = 0;
+    uint64_t from = 0;
     for (;;) {
-        if (search(fd, &found, 0, inode, FS_TREE_EXTENT_DATA, from) < 0) {
+        if (search(fd, &found, tree, object, type, from) < 0) {
             JS_FreeValue(ctx, list);
             return throw_errno(ctx, errno, "tree search", NULL);
         }
@@ -86,21 +85,30 @@ static FN(bt_extents) {
         uint8_t *at = found.space;
         for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
             struct btrfs_ioctl_search_header header;
-            struct btrfs_file_extent_item item = {0};
             memcpy(&header, at, sizeof header);
             at += sizeof header;
-            size_t known = header.len < sizeof item ? header.len : sizeof item;
-            memcpy(&item, at, known);
-            int is_inline = item.type == 0;
-            int64_t fields[] = {header.offset, item.type, item.compression, is_inline ? -1 : (int64_t)item.disk_bytenr,
-                                is_inline ? (int64_t)item.ram_bytes : (int64_t)item.num_bytes};
-            JSValue extent = JS_NewArray(ctx);
-            for (int f = 0; f < 5; f++) JS_SetPropertyUint32(ctx, extent, f, JS_NewInt64(ctx, fields[f]));
-            JS_SetPropertyUint32(ctx, list, count++, extent);
+            JS_SetPropertyUint32(ctx, list, count++, value(ctx, &header, at));
             at += header.len;
             from = header.offset + 1;
         }
     }
+}
+
+static JSValue extent(JSContext *ctx, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+    struct btrfs_file_extent_item item = {0};
+    memcpy(&item, data, header->len < sizeof item ? header->len : sizeof item);
+    int is_inline = item.type == 0;
+    int64_t fields[] = {header->offset, item.type, item.compression, is_inline ? -1 : (int64_t)item.disk_bytenr,
+                        is_inline ? (int64_t)item.ram_bytes : (int64_t)item.num_bytes};
+    JSValue list = JS_NewArray(ctx);
+    for (int f = 0; f < 5; f++) JS_SetPropertyUint32(ctx, list, f, JS_NewInt64(ctx, fields[f]));
+    return list;
+}
+
+/* extents(fd, inode): [[offset, type, compression, disk address, length], …] of a file. Types: 0 inline, 1
+ * regular, 2 preallocated; compression: 0 none, 1 zlib, 2 lzo, 3 zstd; a disk address of 0 is a hole. */
+static FN(bt_extents) {
+    return items(ctx, arg_int(ctx, argv[0]), 0, arg_int64(ctx, argv[1]), FS_TREE_EXTENT_DATA, extent);
 }
 
 static JSValue uuid_text(JSContext *ctx, const uint8_t *u) {
@@ -177,38 +185,21 @@ static FN(bt_inode_path) {
     return JS_NewStringLen(ctx, args.name, length);
 }
 
+static JSValue nested(JSContext *ctx, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+    struct btrfs_root_ref ref = {0};
+    size_t known = header->len < sizeof ref ? header->len : sizeof ref, room = header->len - known;
+    memcpy(&ref, data, known);
+    JSValue pair = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt64(ctx, ref.dirid));
+    JS_SetPropertyUint32(ctx, pair, 1,
+                         JS_NewStringLen(ctx, (const char *)data + known, room < ref.name_len ? room : ref.name_len));
+    return pair;
+}
+
 /* nestedSubvolumes(fd, tree id): [[inode of the directory that it is in, name], …] of the subvolumes right below, from
  * the kernel's own list of them. */
 static FN(bt_nested) {
-    static Search found;
-    int fd = arg_int(ctx, argv[0]);
-    uint64_t tree = arg_int64(ctx, argv[1]), from = 0;
-    JSValue list = JS_NewArray(ctx);
-    uint32_t count = 0;
-    for (;;) {
-        if (search(fd, &found, ROOT_TREE, tree, ROOT_TREE_REF, from) < 0) {
-            JS_FreeValue(ctx, list);
-            return throw_errno(ctx, errno, "tree search", NULL);
-        }
-        if (!found.args.key.nr_items) return list;
-        uint8_t *at = found.space;
-        for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
-            struct btrfs_ioctl_search_header header;
-            struct btrfs_root_ref ref;
-            memcpy(&header, at, sizeof header);
-            at += sizeof header;
-            if (header.len >= sizeof ref) {
-                memcpy(&ref, at, sizeof ref);
-                size_t length = header.len - sizeof ref < ref.name_len ? header.len - sizeof ref : ref.name_len;
-                JSValue nested = JS_NewArray(ctx);
-                JS_SetPropertyUint32(ctx, nested, 0, JS_NewInt64(ctx, ref.dirid));
-                JS_SetPropertyUint32(ctx, nested, 1, JS_NewStringLen(ctx, (const char *)at + sizeof ref, length));
-                JS_SetPropertyUint32(ctx, list, count++, nested);
-            }
-            at += header.len;
-            from = header.offset + 1;
-        }
-    }
+    return items(ctx, arg_int(ctx, argv[0]), ROOT_TREE, arg_int64(ctx, argv[1]), ROOT_TREE_REF, nested);
 }
 
 /* space(fd): [[flags, total bytes, used bytes], …] by block group type. */

@@ -23,19 +23,22 @@ function processesAt(path: string): string[] {
     .filter((line) => line.includes(path));
 }
 
-/**
- * What a run on a file below `path` left: loop devices (a mount would hold one), mounts in any namespace, processes.
- */
-export function leftovers(path: string): string[] {
-  const loops = readdirSync("/sys/block").filter((name) => name.startsWith("loop"));
-  const held = loops.filter((name) => {
-    const file = join("/sys/block", name, "loop/backing_file");
+/** The loop devices of files below `path`: loop0, … */
+export function loopsOf(path: string): string[] {
+  return readdirSync("/sys/block").filter((name) => {
     try {
-      return readFileSync(file, "utf8").includes(path);
+      return readFileSync(join("/sys/block", name, "loop/backing_file"), "utf8").includes(path);
     } catch {
       return false;
     }
   });
+}
+
+/**
+ * What a run on a file below `path` left: loop devices (a mount would hold one), mounts in any namespace, processes.
+ */
+export function leftovers(path: string): string[] {
+  const held = loopsOf(path);
   const names = held.map((name) => `/dev/${name} `);
   const mounts = readdirSync("/proc")
     .filter((pid) => /^\d+$/.test(pid))

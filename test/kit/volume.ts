@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { loopsOf } from "./left.ts";
 
 /** Bytes from the start of the image to its partition named ROOT, from the GPT's entries (UEFI 2.10, 5.3.3). */
 export function rootOffset(image: string): number {
@@ -38,14 +39,6 @@ function sinceOthersLook(done: () => boolean): void {
   while (!done() && Date.now() < end) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
 }
 
-function shows(loop: string, image: string): boolean {
-  try {
-    return readFileSync(`/sys/block/${basename(loop)}/loop/backing_file`, "utf8").startsWith(image);
-  } catch {
-    return false;
-  }
-}
-
 function mountTop(image: string, top: string, options: string): void {
   const args = ["-t", "btrfs", "-o", `loop,offset=${rootOffset(image)},subvolid=5,${options}`, image, top];
   let said = "";
@@ -67,7 +60,7 @@ export function mounted<T>(image: string, use: (top: string) => T, options = "ro
   } finally {
     execFileSync("umount", [top]);
     rmSync(top, { recursive: true });
-    sinceOthersLook(() => !shows(loop, image));
+    sinceOthersLook(() => !loopsOf(image).includes(basename(loop)));
   }
 }
 

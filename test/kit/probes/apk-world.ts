@@ -113,14 +113,22 @@ export async function open(): Promise<void> {
   keys = join(work, "keys");
   root = folder("root");
   await call({ keys: { into: keys, from: [], keysDir: join(mirror, "keys") } });
-  server = createServer((request, response) => {
-    requests.push(request.url ?? "");
-    const file = join(mirror, decodeURIComponent(request.url ?? ""));
+  ({ server, url } = await serve(mirror, (path) => requests.push(path)));
+}
+
+/** Serves a folder over HTTP; `asked` hears of every request. */
+export async function serve(
+  from: string,
+  asked: (path: string) => void = () => {},
+): Promise<{ server: Server; url: string }> {
+  const serving = createServer((request, response) => {
+    asked(request.url ?? "");
+    const file = join(from, decodeURIComponent(request.url ?? "").replaceAll("//", "/"));
     if (!existsSync(file)) return response.writeHead(404).end();
     return response.writeHead(200).end(readFileSync(file));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await new Promise<void>((resolve) => serving.listen(0, "127.0.0.1", resolve));
+  return { server: serving, url: `http://127.0.0.1:${(serving.address() as AddressInfo).port}` };
 }
 
 export function close(): void {

@@ -15,8 +15,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -35,6 +34,7 @@ import {
   mirror,
   open,
   refused,
+  serve,
   skip,
   v3191,
   work,
@@ -49,13 +49,7 @@ before(async () => {
   if (skip) return;
   signer = createKey(folder("signer"), "forger", { bits: 2048 });
   copyFileSync(join(work, "signer/forger.rsa.pub"), join(keys, "forger.rsa.pub"));
-  served = createServer((request, response) => {
-    const file = join(work, decodeURIComponent(request.url ?? "").replaceAll("//", "/"));
-    if (!existsSync(file)) return response.writeHead(404).end();
-    return response.writeHead(200).end(readFileSync(file));
-  });
-  await new Promise<void>((resolve) => served.listen(0, "127.0.0.1", resolve));
-  base = `http://127.0.0.1:${(served.address() as AddressInfo).port}`;
+  ({ server: served, url: base } = await serve(work));
 });
 after(() => {
   served?.close();

@@ -7,6 +7,7 @@ import type { Signer } from "./sign.ts";
 import { signatureMember } from "./sign.ts";
 import type { Entry } from "./tar.ts";
 import { completeTree, contentOf, END_OF_ARCHIVE, tarBlocks } from "./tar.ts";
+import { given } from "../../src/model/given.ts";
 
 type ScriptName =
   | "pre-install"
@@ -174,7 +175,7 @@ export async function buildPackage(
     maintainer: spec.maintainer ?? "nobody",
     buildDate: mtime,
     commit: spec.commit ?? "",
-    ...(spec.providerPriority === undefined ? {} : { providerPriority: spec.providerPriority }),
+    ...given({ providerPriority: spec.providerPriority }),
     depends: spec.depends ?? [],
     provides: spec.provides ?? [],
     installIf: spec.installIf ?? [],

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { given } from "../../src/model/given.ts";
 
 /** Where a file's bytes come from: memory, or a file that is read when its turn comes. */
 export type Source = { readonly bytes: Uint8Array } | { readonly file: string };
@@ -128,10 +129,7 @@ export function* tarBlocks(entries: Iterable<Entry>, options: TarOptions): Gener
       size: content?.length ?? 0,
       mtime,
       ...(entry.type === "symlink" ? { link: entry.target } : {}),
-      ...(entry.uid === undefined ? {} : { uid: entry.uid }),
-      ...(entry.gid === undefined ? {} : { gid: entry.gid }),
-      ...(entry.user === undefined ? {} : { user: entry.user }),
-      ...(entry.group === undefined ? {} : { group: entry.group }),
+      ...given({ uid: entry.uid, gid: entry.gid, user: entry.user, group: entry.group }),
     });
     if (content !== undefined && content.length > 0) {
       yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);

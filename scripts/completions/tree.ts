@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command, CommandContext, RouteMap } from "@stricli/core";
+import { given } from "../../src/model/given.ts";
 
 /** What the shell can offer for a word. `none`: only the user knows. */
 export type Words =
@@ -82,12 +83,12 @@ export const GENERATION_WORDS: readonly string[] = ["booted", "current", "previo
 
 function verbOf(path: readonly string[], command: Command<CommandContext>): Verb {
   const { flags = {}, aliases = {}, positional } = command.parameters;
-  const given = Object.entries(flags).map(([key, flag]): Flag => {
+  const typed = Object.entries(flags).map(([key, flag]): Flag => {
     const short = Object.entries(aliases).find(([, name]) => name === key)?.[0];
     const takesValue = flag.kind !== "boolean" && flag.kind !== "counter";
     return {
       name: `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      ...(short === undefined ? {} : { short: `-${short}` }),
+      ...given({ short: short === undefined ? undefined : `-${short}` }),
       brief: flag.brief,
       repeatable:
         flag.kind === "parsed" && "variadic" in flag && flag.variadic !== undefined && flag.variadic !== false,
@@ -104,7 +105,7 @@ function verbOf(path: readonly string[], command: Command<CommandContext>): Verb
   return {
     path,
     brief: command.brief,
-    flags: [...given, { name: "--help", short: "-h", brief: "Print help and exit", repeatable: false }],
+    flags: [...typed, { name: "--help", short: "-h", brief: "Print help and exit", repeatable: false }],
     arguments: names.flatMap((name): Argument[] => {
       const plain = name.replace("…", "");
       const words = BY_PLACEHOLDER[plain] ?? NONE;

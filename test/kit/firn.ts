@@ -5,6 +5,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildFirn } from "../../scripts/build.ts";
+import { given } from "../../src/model/given.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -41,8 +42,7 @@ export async function firn(
     encoding: "utf8",
     input: options.input ?? "",
     maxBuffer: 1 << 28,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: { ...process.env, ...options.env } }),
+    ...given({ cwd: options.cwd, env: options.env && { ...process.env, ...options.env } }),
   });
   return { status: status ?? (signal === null ? -1 : 128), stdout, stderr };
 }

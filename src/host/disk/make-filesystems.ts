@@ -7,7 +7,6 @@ import { claim, mediumBytes } from "../kernel/devices.ts";
 import { randomBytes, randomHex } from "../kernel/environment.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes } from "../kernel/files.ts";
-
 import { run } from "../kernel/run.ts";
 import { stat, typeOf } from "../kernel/stat.ts";
 

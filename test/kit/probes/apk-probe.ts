@@ -21,6 +21,7 @@ import { scratch } from "../../../src/host/kernel/mounts.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
 import type { PackageWish, SourceWish } from "../../../src/model/packages/wish.ts";
 import { FirnError } from "../../../src/model/problem.ts";
+import { given } from "../../../src/model/given.ts";
 
 /** The port: what fills a new root, and what changes one. */
 interface PortCall {
@@ -42,8 +43,10 @@ function fromSupply({ packages, fill, look, ...wish }: NonNullable<Call["supply"
   return {
     simulation: supply.simulate(packages),
     names: packages.filter((name) => supply.has(name)),
-    ...(look === undefined ? {} : { list: supply.files(look) }),
-    ...(fill === undefined ? {} : { notes: supply.fill(fill, packages, () => {}) }),
+    ...given({
+      list: look === undefined ? undefined : supply.files(look),
+      notes: fill === undefined ? undefined : supply.fill(fill, packages, () => {}),
+    }),
   };
 }
 

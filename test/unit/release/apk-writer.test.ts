@@ -13,6 +13,7 @@ import type { Signer } from "../../../scripts/apk/sign.ts";
 import { createKey, loadKey } from "../../../scripts/apk/sign.ts";
 import type { Entry } from "../../../scripts/apk/tar.ts";
 import { completeTree, tarBlocks } from "../../../scripts/apk/tar.ts";
+import { given } from "../../../src/model/given.ts";
 
 let dir: string;
 let signer: Signer;
@@ -96,7 +97,7 @@ const text = (path: string, content: string, mode?: number): Entry => ({
   type: "file",
   path,
   source: { bytes: Buffer.from(content) },
-  ...(mode === undefined ? {} : { mode }),
+  ...given({ mode }),
 });
 
 const spec: PackageSpec = {

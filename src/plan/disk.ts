@@ -1,4 +1,4 @@
-import { FAT32_CLUSTERS, MiB, minimumEspBytes, up } from "../model/disk/partitions.ts";
+import { DEFAULT_ESP_BYTES, FAT32_CLUSTERS, MiB, minimumEspBytes, up } from "../model/disk/partitions.ts";
 import type { DiskGuids, DiskLayout, Partition, PartitionName } from "../model/disk/partitions.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
 import { roundedUpSize } from "../model/text/size.ts";
@@ -16,14 +16,13 @@ export interface DiskTarget {
 
 /** Sizes are rounded up to whole mebibytes. */
 export interface DiskWish {
-  /** "auto": 200 MiB, or what FAT32 needs on this disk when that is more. */
+  /** "auto": the default, or what FAT32 needs on this disk when that is more. */
   espBytes: number | "auto";
   /** "auto": the least of RAM, 8 GiB and a tenth of a disk; none in an image. */
   swapBytes: number | "auto";
   minimumRootBytes: number;
 }
 
-const DEFAULT_ESP_BYTES = 200 * MiB;
 /** Below this an automatic swap partition is not worth its place. */
 const SMALLEST_AUTO_SWAP = 32 * MiB;
 /** A table has 128 entries of 128 bytes (UEFI 2.10, 5.3.1: at least 16 KiB). */

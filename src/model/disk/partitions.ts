@@ -1,7 +1,11 @@
+/** The partitions of a disk. Open to the other doors: machine.toml names their sizes. */
 import { uuidText } from "../text/hex.ts";
 import { approximateSize } from "../text/size.ts";
 
 export const MiB = 2 ** 20;
+
+/** Bytes of the EFI system partition where nobody said how many, and FAT32 needs no more. */
+export const DEFAULT_ESP_BYTES = 200 * MiB;
 
 /** What firn puts on a disk, in this order; SWAP may be missing. */
 export type PartitionName = "EFI" | "ROOT" | "SWAP";

@@ -18,9 +18,11 @@ import {
 import type { FlagValues, Wish } from "../config/declare.ts";
 import { parseRelease } from "../packages/release.ts";
 import { isRefusal, type Refusal } from "../problem.ts";
+import { DEFAULT_ESP_BYTES } from "../disk/partitions.ts";
 import { bad } from "../text/complaint.ts";
 import { formatSize, parseSize } from "../text/size.ts";
-import { parseCommonsPath } from "../volume/commons.ts";
+import { DEFAULT_COMMONS, parseCommonsPath } from "../volume/commons.ts";
+import { DEFAULT_SLOTS } from "../volume/slots.ts";
 import {
   parseFullName,
   parseGroupName,
@@ -46,6 +48,16 @@ import {
   parseRepository,
   parseSerial,
 } from "./system.ts";
+
+const ESP = formatSize(DEFAULT_ESP_BYTES);
+
+/** "`a`, `b` and `c`" */
+function enumerated(words: readonly string[]): string {
+  return words
+    .map((word) => `\`${word}\``)
+    .join(", ")
+    .replace(/, (?=[^,]*$)/, " and ");
+}
 
 /** Bytes. FAT32 needs 65,525 clusters: 33 MiB at 512 B with its tables. */
 const SMALLEST_ESP = 33 * 2 ** 20;
@@ -77,9 +89,9 @@ const disk = table(
     }),
     "esp-size": textOrNumber(parseEspSize, {
       brief: "Size of the EFI system partition",
-      otherwise: "`200M`, or what FAT32 needs on a disk with large sectors when that is more",
-      example: "200M",
-      flag: { name: "espSize", brief: "Size of the EFI system partition (200M)" },
+      otherwise: `\`${ESP}\`, or what FAT32 needs on a disk with large sectors when that is more`,
+      example: ESP,
+      flag: { name: "espSize", brief: `Size of the EFI system partition (${ESP})` },
     }),
     "swap-size": textOrNumber(parseSwapSize, {
       brief: "Size of the swap partition, or `none`",
@@ -87,7 +99,11 @@ const disk = table(
       example: "2G",
       flag: { name: "swapSize" },
     }),
-    slots: whole(2, 16, { brief: "Entries of the boot menu, 2 to 16", default: 4, flag: { name: "slots" } }),
+    slots: whole(2, 16, {
+      brief: "Entries of the boot menu, 2 to 16",
+      default: DEFAULT_SLOTS,
+      flag: { name: "slots" },
+    }),
     compression: text(parseCompression, {
       brief: "Compression of the files: `zstd`, `zstd:1` to `zstd:15`, `zlib`, `zlib:1` to `zlib:9`, or `none`",
       default: "zstd",
@@ -96,8 +112,8 @@ const disk = table(
     commons: list(parseCommonsPath, {
       brief: "Writable paths that all generations share",
       more:
-        "Always shared are `/home`, `/root`, `/srv`, `/var/cache`, `/var/lib`, `/var/log`, `/var/spool` and " +
-        "`/var/tmp`. Below `/var/lib` a path becomes a subvolume of its own.",
+        `Always shared are ${enumerated(DEFAULT_COMMONS.toSorted())}. ` +
+        "Below `/var/lib` a path becomes a subvolume of its own.",
       default: [],
       example: ["/var/lib/docker", "/var/lib/flatpak"],
       flag: { name: "common", many: true, brief: "A further path that all generations share" },

@@ -9,7 +9,16 @@ export type CommonsPath = string & { readonly __brand: "CommonsPath" };
  * What every installation shares: the four of the Alpine wiki's page, then what a read-only Alpine writes beside them
  * (daemons' state, spools, root's home, served data).
  */
-const DEFAULTS = ["/var/tmp", "/var/cache", "/var/log", "/home", "/var/lib", "/var/spool", "/root", "/srv"];
+export const DEFAULT_COMMONS: readonly string[] = [
+  "/var/tmp",
+  "/var/cache",
+  "/var/log",
+  "/home",
+  "/var/lib",
+  "/var/spool",
+  "/root",
+  "/srv",
+];
 
 /**
  * Defaults below which a commons of its own may lie. /var/lib only: Docker and Flatpak want their store as a subvolume
@@ -97,7 +106,7 @@ export function commonsPath(name: string): CommonsPath | undefined {
 
 /** What every installation shares, in the order in which it is mounted. */
 export function defaultCommons(): CommonsPath[] {
-  return mountOrder(DEFAULTS as CommonsPath[]);
+  return mountOrder(DEFAULT_COMMONS as CommonsPath[]);
 }
 
 /** Parents before children, by depth and then by name; /fstab lists the commons so. */

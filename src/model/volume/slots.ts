@@ -1,9 +1,10 @@
+/** The slots of the boot menu. Open to the other doors: machine.toml says how many. */
 import type { GenerationId } from "./ids.ts";
 
-/** Slots of a volume whose `current` is lost, so that nobody can say how many its boot menu has: the default. */
-const DEFAULT_SLOTS = 4;
+/** Where nobody said how many. */
+export const DEFAULT_SLOTS = 4;
 
-/** How many slots a commit fills: as many as there were. */
+/** How many slots a commit fills: as many as there were, or the default where `current` is lost and nobody can say. */
 export function slotsToFill(found: number): number {
   return found > 0 ? found : DEFAULT_SLOTS;
 }

@@ -7,6 +7,9 @@ import { commandTree } from "../../../scripts/completions/tree.ts";
 import { exitCodes } from "../../../src/model/problem.ts";
 import { exampleOf } from "../../../src/model/config/example.ts";
 import { machineToml } from "../../../src/model/machine/machine-toml.ts";
+import { describeStep, planChange } from "../../../src/plan/change.ts";
+import { describeSwitchStep, planSwitch } from "../../../src/plan/switch.ts";
+import { generation, granted, id, volume } from "../../fixtures/state.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
 
@@ -50,6 +53,24 @@ test("the README names every command", async () => {
   const readme = read("README.md");
   for (const { path } of (await commandTree()).verbs)
     assert.match(readme, new RegExp(`firn ${path.join(" ")}(?![a-z-])`), path.join(" "));
+});
+
+test("the README's recording shows the steps that an upgrade and a rollback have", () => {
+  const shown = read("README.md")
+    .split("\n")
+    .filter((line) => /^\[\d+\/\d+\] /.test(line));
+  const [, next = "", first = ""] = /Open draft (\S+) from (\S+)/.exec(shown[0] ?? "") ?? [];
+  const numbered = <S>(steps: readonly S[], describe: (step: S) => string): string[] =>
+    steps.map((step, at) => `[${at + 1}/${steps.length}] ${describe(step)}`);
+  const upgrade = planChange(volume([generation(first)]), {
+    change: { kind: "packages", verb: "upgrade", packages: [] },
+    ...{ id: id(next), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false },
+  });
+  const rollback = planSwitch(volume([generation(first), generation(next)], { booted: id(next) }), undefined);
+  assert.deepEqual(shown, [
+    ...numbered(granted(upgrade), describeStep),
+    ...numbered(granted(rollback), describeSwitchStep),
+  ]);
 });
 
 test("no document names a command that there is not", async () => {

@@ -78,7 +78,7 @@ const BY_FLAG: Readonly<Record<string, Words>> = {
   swapSize: { kind: "choice", of: ["none"] },
 };
 
-/** The words that mean a generation beside its id. Those of model/selector.ts. */
+/** The words that mean a generation beside its id. Those of src/model/volume/selector.ts. */
 export const GENERATION_WORDS: readonly string[] = ["booted", "current", "previous"];
 
 function verbOf(path: readonly string[], command: Command<CommandContext>): Verb {

@@ -22,7 +22,7 @@ const upgrade = "firn upgrade -X /media/mirror/v3.19.4 -X /media/mirror/v2";
 
 /**
  * The cut kills QEMU: what the guest has written stays, what its kernel had not yet written is lost. Which of the
- * writes a disk may lose besides is what test/loop/durable.test.ts is about.
+ * writes a disk may lose besides is what test/loop/crash/durable.test.ts is about.
  */
 describe("a computer that loses its power during firn upgrade", { skip }, () => {
   const open = new Held();

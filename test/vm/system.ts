@@ -32,7 +32,7 @@ export async function sources(): Promise<Sources> {
   return { firn: packages.repository, keysDir: all };
 }
 
-/** The flags of test/image.ts, with firn from its own packages. */
+/** The flags of test/kit/image.ts, with firn from its own packages. */
 export async function systemFlags(): Promise<string[]> {
   const { firn, keysDir } = await sources();
   const flags = await machineFlags();
@@ -72,7 +72,7 @@ function length(bytes: Buffer): Buffer {
   return out;
 }
 
-/** Logs root in with the password of test/image.ts. */
+/** Logs root in with the password of test/kit/image.ts. */
 export async function loginRoot(machine: Machine): Promise<void> {
   await machine.login("root", PASSWORD, { timeoutSeconds: 120 });
 }

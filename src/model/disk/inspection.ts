@@ -27,7 +27,7 @@ export interface PartitionFound {
   content: Signature | undefined;
 }
 
-/** A whole disk, as it was found: plain data, made by host/disks.ts. */
+/** A whole disk, as it was found: plain data, made by host/disk/inspect-disk.ts. */
 export interface Disk {
   kind: "disk";
   /** The kernel's name, /dev/sda, whatever symlink the user gave. */

@@ -78,7 +78,7 @@ export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.t
 }
 
 /**
- * The retention that `retain` in model/retention.ts takes. `total`: bytes of the volume, of which min-free may be a
+ * The retention that `retain` in model/volume/retention.ts takes. `total`: bytes of the volume, of which min-free may be a
  * share.
  */
 export function retentionWish(retention: FirnConfig["retention"], total: number): Retention {

@@ -4,6 +4,7 @@
  */
 import { isRefusal } from "../problem.ts";
 import { parseFirnToml } from "./firn-toml.ts";
+import { parsePasswd } from "./machine-files.ts";
 
 /** Whoever may log in, by /etc/passwd. */
 export interface Login {
@@ -78,13 +79,9 @@ const NOBODY = 65_534;
 
 /** Root and people with a shell, of /etc/passwd. */
 export function parseLogins(passwd: string): Login[] {
-  return passwd.split("\n").flatMap((line) => {
-    const [user = "", , uid = "", , , home = "", shell = ""] = line.split(":");
-    const number = Number(uid);
-    const person = uid !== "" && (number === 0 || (number >= FIRST_USER && number !== NOBODY));
-    if (user === "" || !person || NO_LOGIN.test(shell)) return [];
-    // An empty field is /bin/sh (passwd(5)).
-    return [{ user, shell: shell || "/bin/sh", home }];
+  return parsePasswd(passwd).flatMap(({ name, uid, home, shell }) => {
+    const person = uid === 0 || (uid >= FIRST_USER && uid !== NOBODY);
+    return person && !NO_LOGIN.test(shell) ? [{ user: name, shell, home }] : [];
   });
 }
 

@@ -91,14 +91,30 @@ export function withPassword(shadow: string, user: string, field: string): strin
     .join("\n");
 }
 
+/** A line of /etc/passwd. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string;
+}
+
+/** The accounts of /etc/passwd; lines without a name and a number are left out. */
+export function parsePasswd(passwd: string): Account[] {
+  return passwd.split("\n").flatMap((line) => {
+    const [name = "", , uid = "", gid = "", , home = "/", shell = ""] = line.split(":");
+    // An empty field is /bin/sh (passwd(5)).
+    return name === "" || uid === ""
+      ? []
+      : [{ name, uid: Number(uid), gid: Number(gid), home, shell: shell || "/bin/sh" }];
+  });
+}
+
 /** A user's ids and home from /etc/passwd. */
-export function accountOf(passwd: string, user: string): { uid: number; gid: number; home: string } | undefined {
-  const fields = passwd
-    .split("\n")
-    .map((line) => line.split(":"))
-    .find(([name]) => name === user);
-  if (fields === undefined) return undefined;
-  return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5] ?? "/" };
+export function accountOf(passwd: string, user: string): Pick<Account, "uid" | "gid" | "home"> | undefined {
+  const found = parsePasswd(passwd).find(({ name }) => name === user);
+  return found && { uid: found.uid, gid: found.gid, home: found.home };
 }
 
 /**

@@ -150,6 +150,17 @@ test("every document that the code names exists", () => {
   assert.deepEqual(lost, []);
 });
 
+test("every file of TypeScript that a comment or a document names exists", () => {
+  const comments = (text: string): string => text.replace(/^(?!\s*(?:\*|\/\*|\/\/)).*$/gm, "");
+  const lost = [...code, ...documents].flatMap((file) => {
+    const text = file.endsWith(".md") ? read(file) : comments(read(file));
+    return [...text.matchAll(/(?<![\w./-])(?:[\w-]+\/)+[\w.-]+\.ts\b/g)].flatMap(([path]) =>
+      code.some((known) => known === path || known.endsWith(`/${path}`)) ? [] : [`${file}: ${path}`],
+    );
+  });
+  assert.deepEqual(lost, []);
+});
+
 test("CONTRIBUTING.md lists every variable of scripts and tests, and no other", () => {
   const asked = code.flatMap((file) =>
     [...read(file).matchAll(/env\["(FIRN_[A-Z_]+)"\]|"(FIRN_BENCH_[A-Z]+)"/g)].map(

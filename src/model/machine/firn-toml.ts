@@ -78,8 +78,8 @@ export function parseFirnToml(toml: string, filename: string = "/etc/firn/firn.t
 }
 
 /**
- * The retention that `retain` in model/volume/retention.ts takes. `total`: bytes of the volume, of which min-free may be a
- * share.
+ * The retention that `retain` in model/volume/retention.ts takes. `total`: bytes of the volume, of which min-free may
+ * be a share.
  */
 export function retentionWish(retention: FirnConfig["retention"], total: number): Retention {
   return {

@@ -70,8 +70,9 @@ const registry: { readonly [Name in keyof FitnessFacts]: Asked } = {
 /** What a draft lacks that its base had: what is to be refused, and what is only to be said. */
 export function newFaults(draft: Root, base: Root): { refused: string[]; said: string[] } {
   const found = fitnessNames.map((name) => {
-    const before = registry[name](base);
-    return { name, faults: registry[name](draft).filter((fault) => !before.includes(fault)) };
+    const faults = registry[name](draft);
+    const before = faults.length === 0 ? [] : registry[name](base);
+    return { name, faults: faults.filter((fault) => !before.includes(fault)) };
   });
   const those = (refuses: boolean): string[] =>
     found.flatMap(({ name, faults }) => (fitnessChecks[name].refuses === refuses ? faults : []));

@@ -215,11 +215,13 @@ static FN(fs_readdir) {
     return throw_errno(ctx, err, "readdir", path);
 }
 
+/* readlink(path): null where there is no symlink. */
 static FN(fs_readlink) {
     TEXT(path, 0);
     char target[4097];
     ssize_t length = readlink(path, target, sizeof target - 1);
-    return length < 0 ? throw_errno(ctx, errno, "readlink", path) : JS_NewStringLen(ctx, target, length);
+    if (length >= 0) return JS_NewStringLen(ctx, target, length);
+    return errno == EINVAL || errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "readlink", path);
 }
 
 static FN(fs_symlink) {

@@ -1,5 +1,5 @@
 import { isSysError } from "../kernel/failure.ts";
-import { names, readLink, readTextIfAny } from "../kernel/files.ts";
+import { names, readLink, readLinkIfAny, readTextIfAny } from "../kernel/files.ts";
 
 /** "8:1" from a device number, as linux/kdev_t.h packs it for user space. */
 export function deviceNumber(rdev: number): string {
@@ -24,13 +24,8 @@ export function diskOf(name: string): string | undefined {
 
 /** What the kernel calls the block device with this number; undefined when sysfs does not know it. */
 export function kernelDevice(rdev: number): KernelDevice | undefined {
-  let target: string;
-  try {
-    target = readLink(`/sys/dev/block/${deviceNumber(rdev)}`);
-  } catch (error) {
-    if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
-    throw error;
-  }
+  const target = readLinkIfAny(`/sys/dev/block/${deviceNumber(rdev)}`);
+  if (target === undefined) return undefined;
   const name = target.slice(target.lastIndexOf("/") + 1);
   return { name, disk: diskOf(name), folder: `/sys/class/block/${name}` };
 }

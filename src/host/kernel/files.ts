@@ -192,28 +192,26 @@ export function link(target: string, path: string): void {
  * cannot lead out of it. Gives the path as seen from outside. Throws E_FILE on a loop.
  */
 export function insideRoot(root: string, path: string): string {
-  let rest = path.split("/").filter((part) => part !== "" && part !== ".");
-  let at: string[] = [];
-  for (let hops = 0; rest.length > 0;) {
-    const [part, ...others] = rest;
-    rest = others;
-    if (part === undefined) break;
+  // The next name last.
+  const rest = path.split("/").reverse();
+  let at = "";
+  let hops = 0;
+  for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
+    if (part === "" || part === ".") continue;
     if (part === "..") {
-      at = at.slice(0, -1);
+      at = at.slice(0, Math.max(0, at.lastIndexOf("/")));
       continue;
     }
-    const here = `${root}/${[...at, part].join("/")}`;
-    const stat = sys.stat(here, false);
-    if (stat === null || typeOf(stat) !== "symlink") {
-      at = [...at, part];
+    const target = sys.readlink(`${root}${at}/${part}`);
+    if (target === null) {
+      at += `/${part}`;
       continue;
     }
     if (++hops > 40) throw new FirnError("E_FILE", `${path}: too many symlinks.`);
-    const target = sys.readlink(here);
-    if (target.startsWith("/")) at = [];
-    rest = [...target.split("/").filter((name) => name !== "" && name !== "."), ...rest];
+    if (target.startsWith("/")) at = "";
+    rest.push(...target.split("/").reverse());
   }
-  return `${root}/${at.join("/")}`;
+  return `${root}${at === "" ? "/" : at}`;
 }
 
 /** rename(2): replaces the target. */
@@ -238,9 +236,16 @@ export function removeDirectory(path: string): void {
   sys.rmdir(path);
 }
 
-/** What a symlink says, as it stands there. */
+/** What a symlink says, as it stands there; undefined where there is none. */
+export function readLinkIfAny(path: string): string | undefined {
+  return sys.readlink(path) ?? undefined;
+}
+
+/** The same of one that must be there. Throws SysError. */
 export function readLink(path: string): string {
-  return sys.readlink(path);
+  const target = sys.readlink(path);
+  if (target === null) throw new SysError("ENOENT", "readlink", path, "No such symlink");
+  return target;
 }
 
 /** Whether two regular files, which are no symlinks, hold the same bytes. */

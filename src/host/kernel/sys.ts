@@ -58,7 +58,8 @@ interface Native {
   text(path: string): string | null;
   smallText(path: string, max: number): string | null;
   readdir(path: string): string[];
-  readlink(path: string): string;
+  /** Null where there is no symlink. */
+  readlink(path: string): string | null;
   symlink(target: string, path: string): void;
   mkdir(path: string, mode: number): void;
   rmdir(path: string): void;

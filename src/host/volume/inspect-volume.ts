@@ -11,18 +11,14 @@ import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../..
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, names, readLink, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
+import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
 
 function linkTarget(path: string): string | undefined {
-  try {
-    return targetName(readLink(path));
-  } catch (error) {
-    if (isSysError(error, "ENOENT", "EINVAL")) return undefined;
-    throw error;
-  }
+  const target = readLinkIfAny(path);
+  return target === undefined ? undefined : targetName(target);
 }
 
 /** The generation that runs now, from the subvolume that is mounted at /. */

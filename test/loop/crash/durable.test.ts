@@ -175,9 +175,9 @@ describe("a call that fails", { skip }, () => {
       const inject = `${name}:error=ENOSPC:when=${number + (name === "ioctl" ? 2 * (tries % 3) : 0)}`;
       const before = assertWhole(image);
       const trace = await traced(commandLine(image, "run", "--", "touch", "/etc/x"), changing, inject);
-      const hit = trace.calls.find(({ text }) => text.includes("(INJECTED)"));
-      if (hit === undefined || !what.test(hit.text)) {
-        assert.equal(name, "ioctl", `${inject} hit ${hit?.text}`);
+      const hits = trace.calls.filter(({ text }) => text.includes("(INJECTED)"));
+      if (!hits.some(({ text }) => what.test(text))) {
+        assert.equal(name, "ioctl", `${inject} hit ${hits.map(({ text }) => text).join()}`);
         continue;
       }
       assert.equal(await held(trace, inject, "E_NO_SPACE", before), false);

@@ -76,6 +76,8 @@ describe("a fresh Debian 12", { skip: missing() ?? false }, () => {
    */
   function inside(command: string): { status: number | null; text: string } {
     const mounts = [
+      // What makes mount namespaces inside needs a root that is a mount point.
+      `mount --bind "${folder}" "${folder}"`,
       `mount -t proc proc "${folder}/proc"`,
       `mount --rbind /dev "${folder}/dev"`,
       `mount --rbind /sys "${folder}/sys"`,

@@ -45,6 +45,18 @@ interface Count {
   readonly durations: Map<string, number>;
   /** A line each: which test, and why. */
   readonly skipped: string[];
+  /** Which test, and what it said first. */
+  readonly failures: string[];
+}
+
+/** Lines of a failure's message that the list at the end repeats: the whole stands where the test ran. */
+const REPEATED = 12;
+
+/** A test that failed, as the list at the end says it. */
+function failure(file: string | undefined, name: string, error: Error & { cause?: unknown }): string {
+  const said = error.cause instanceof Error ? error.cause.message : error.message;
+  const lines = said.split("\n").slice(0, REPEATED);
+  return [`${file?.replace(`${root}/`, "") ?? "?"}: ${name}`, ...lines.map((line) => `  ${line}`)].join("\n  ");
 }
 
 /** The chosen files of a suite: all, or those whose path contains one of the patterns. */
@@ -77,8 +89,10 @@ function add(count: Count, event: TestEvent, files: readonly string[]): void {
   } else if (event.type === "test:pass") {
     if (!isSuite) count.passed += 1;
   } else if (todo === undefined || todo === false) {
-    const cause = (event.data.details.error as Error & { failureType?: string }).failureType;
-    if (cause !== "subtestsFailed") count.failed += 1;
+    const error = event.data.details.error as Error & { failureType?: string };
+    if (error.failureType === "subtestsFailed") return;
+    count.failed += 1;
+    count.failures.push(failure(file, name, error));
   }
 }
 
@@ -129,7 +143,7 @@ async function main(): Promise<number> {
   const chosen = chosenSuites
     .map((suite) => ({ suite, files: filesOf(suite, patterns) }))
     .filter(({ files }) => files.length > 0);
-  const count: Count = { passed: 0, failed: 0, durations: new Map(), skipped: [] };
+  const count: Count = { passed: 0, failed: 0, durations: new Map(), skipped: [], failures: [] };
 
   if (chosen.some(({ suite }) => suite.built)) {
     await prepare("dist/firn", () => buildFirn(), count);
@@ -140,6 +154,7 @@ async function main(): Promise<number> {
 
   if (count.durations.size > 0) console.log(`\nThe slowest files:\n${slowest(count.durations).join("\n")}`);
   if (count.skipped.length > 0) console.log(`\nSkipped:\n${count.skipped.map((line) => `  ${line}`).join("\n")}`);
+  if (count.failures.length > 0) console.log(`\nFailed:\n${count.failures.map((text) => `  ${text}`).join("\n")}`);
   if (chosen.length === 0) console.error(`No test file's path contains ${patterns.join(" or ")}.`);
   console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped.length} skipped`);
   return count.failed === 0 && count.passed > 0 ? 0 : 1;

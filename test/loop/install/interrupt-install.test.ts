@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { completeMachine } from "../../../src/model/machine/machine.ts";
 import { packageSets, planInstall, type InstallStep } from "../../../src/plan/install.ts";
@@ -10,7 +10,7 @@ import { granted } from "../../fixtures/state.ts";
 import { attached, espIn, fatFile, fatFiles, hashOf, startsByItself } from "../../kit/disk.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
 import { machineFlags } from "../../kit/image.ts";
-import { nothingLeft } from "../../kit/left.ts";
+import { cleared, nothingLeft } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { workFolder } from "../../kit/world.ts";
 
@@ -77,19 +77,19 @@ describe("an installation that is interrupted", { skip }, () => {
     disk = held.device;
   });
   after(() => held?.[Symbol.dispose]());
+  // What one test leaves when it fails must not fail the next.
+  beforeEach(() => rmSync(image, { force: true }));
 
   const imageArgs = () => ["image", image, "--size", "1G", ...flags];
   const installArgs = () => ["install", disk, "--yes", ...flags];
 
   /** Nothing is left of firn; the loop device that is the disk itself is this test's. */
   async function diskReleased(): Promise<void> {
-    for (let waited = 0; ; waited += 50) {
-      const again = spawnSync("losetup", ["--json"], { encoding: "utf8" }).stdout;
+    await cleared(() => {
+      const loops = spawnSync("losetup", ["--json"], { encoding: "utf8" }).stdout;
       const users = spawnSync("pgrep", ["-f", `install ${disk} `], { encoding: "utf8" }).stdout.trim();
-      if (users === "" && !again.includes(`"back-file":"${disk}"`)) return;
-      assert.ok(waited < 2000, `left behind: ${users} ${again}`);
-      await sleep(50);
-    }
+      return [...(users === "" ? [] : [users]), ...(loops.includes(`"back-file":"${disk}"`) ? [loops] : [])];
+    });
   }
 
   /** Boots whole, or not at all, and then says at which step it stopped. */

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,14 @@ static void forget_caller(void) {
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* What the engine may use of the stack, so that text nested too deep is an error and no crash: half of what the caller
+ * allows (the words of argv and the environment lie on it too), at most 4 MiB. */
+static size_t stack_bytes(void) {
+    struct rlimit limit;
+    const size_t most = 4 << 20;
+    return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur / 2 < most ? limit.rlim_cur / 2 : most;
+}
+
 int main(int argc, char **argv) {
     hold_standard_streams();
     forget_caller();
@@ -85,7 +94,7 @@ int main(int argc, char **argv) {
         fputs("E_NO_MEMORY: the engine could not start.\n", stderr);
         return 71;
     }
-    JS_SetMaxStackSize(runtime, 4 << 20);
+    JS_SetMaxStackSize(runtime, stack_bytes());
     /* Bytes. Nearly all is freed by counting references; a search for cycles finds nothing worth its milliseconds. */
     JS_SetGCThreshold(runtime, 32 << 20);
 

@@ -5,7 +5,7 @@ import { nearest } from "../text/nearest.ts";
 import type { Refusal } from "../problem.ts";
 import { camel, type Document, type Fields, type Node, type Wish } from "./declare.ts";
 import { HINT, schemaOf } from "./schema.ts";
-import { quoted } from "../text/complaint.ts";
+import { clipped, quoted } from "../text/complaint.ts";
 import { refuseConfig, type ConfigProblem } from "./problems.ts";
 
 type Path = readonly (string | number)[];
@@ -134,6 +134,9 @@ export function checkDocument<F extends Fields>(
   return { problems: renamed.filter((one, i) => renamed.findIndex((other) => same(one, other)) === i) };
 }
 
+/** Tables and lists in each other: three times what any key of firn's needs. */
+const DEEPEST = 16;
+
 /** Reads TOML and holds it against a declaration. `filename` appears in messages only. */
 export function parseDocument<F extends Fields>(
   document: Document<F>,
@@ -142,14 +145,18 @@ export function parseDocument<F extends Fields>(
 ): Wish<F> | Refusal {
   let tree: unknown;
   try {
-    tree = parseToml(toml);
+    tree = parseToml(toml, { maxDepth: DEEPEST });
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     // smol-toml: "Invalid TOML document: <reason>\n\n<the lines around it>"
-    const reason = error.message.replace(/^Invalid TOML document: /, "").split("\n")[0]!;
+    const reason = error.message
+      .replace(/^Invalid TOML document: /, "")
+      .split("\n")[0]!
+      .replace(/\.+$/, "");
     const where = `${filename}:${error.line}:${error.column}`;
     const line = toml.split(/\r?\n/)[error.line - 1] ?? "";
-    const hint = line.trim() === "" ? undefined : `The line is: ${line.trim()}`;
+    const shown = line.trim().replace(/(password[\w-]*"?\s*=).*/, "$1 …");
+    const hint = shown === "" ? undefined : `The line is: ${clipped(shown)}`;
     return refuseConfig(filename, [{ code: "E_CONFIG_SYNTAX", where, message: `${reason}.`, hint }]);
   }
   const checked = checkDocument(document, tree);

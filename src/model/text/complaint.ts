@@ -7,8 +7,12 @@ export function bad(message: string, hint?: string): Refusal {
   return refuse("E_CONFIG_VALUE", message, hint);
 }
 
+/** At most 60 characters of a text: a complaint does not repeat pages. */
+export function clipped(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
 /** A value as a complaint quotes it: no control characters, and not pages of it. */
 export function quoted(text: string): string {
-  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return JSON.stringify(short);
+  return JSON.stringify(clipped(text));
 }

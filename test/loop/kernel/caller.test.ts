@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { start, type Ran } from "../../kit/firn.ts";
@@ -45,6 +45,20 @@ describe("what firn's caller has set does not reach what firn makes and runs", {
       assert.equal(statSync(`${top}/current/0/@/opt/wide`).mode & 0o777, 0o755);
       assert.equal(statSync(`${top}/current/0/@/etc/wide`).mode & 0o777, 0o644);
     });
+  });
+
+  test("with little stack allowed, text that is nested too deep is refused and no crash", async () => {
+    const file = join(world.folder, "deep.toml");
+    writeFileSync(file, `a = ${"[".repeat(200_000)}`);
+    for (const kib of [128, 1024]) {
+      const script = `ulimit -s ${kib}\nexec "$@"`;
+      const { ended } = await start(
+        ["image", "--config", file, join(world.folder, "never.img")],
+        ["sh", "-c", script, "sh"],
+      );
+      const ran = await ended;
+      assert.match(ran.stderr, /^E_CONFIG_SYNTAX: /, String(ran.status));
+    }
   });
 
   test("descriptors that the caller has open are not open in the draft", async () => {

@@ -10,6 +10,18 @@ type Row = readonly [string, string, string, string?];
 
 const TABLE: readonly Row[] = [
   ["[disk]\nslots = = 4\n", "E_CONFIG_SYNTAX", "machine.toml:2:9: invalid value.", "The line is: slots = = 4"],
+  [
+    '[identity.root]\npassword-hash = "$6$salt$secret" x\n',
+    "E_CONFIG_SYNTAX",
+    "machine.toml:2:34: each key-value declaration must be followed by an end-of-line.",
+    "The line is: password-hash = …",
+  ],
+  [
+    `a = ${"[".repeat(100_000)}`,
+    "E_CONFIG_SYNTAX",
+    "machine.toml:1:21: document contains excessively nested structures. aborting.",
+    `The line is: a = ${"[".repeat(53)}...`,
+  ],
   ["[disk]\nslot = 4", "E_CONFIG_KEY", "machine.toml: disk.slot: unknown key.", "Did you mean disk.slots?"],
   [
     '[disk]\nesp_size = "1G"',

@@ -140,9 +140,11 @@ static FN(fs_exists) {
 }
 
 /* text(path): a whole file as text, null where there is none. A list reads a thousand small ones: they fit
- * the buffer. */
+ * the buffer. The largest that firn reads, an index of Alpine's community, has some 10 MiB: one without an end, as
+ * /dev/zero, is EFBIG. */
 static FN(fs_text) {
     static char small[1 << 16];
+    const size_t most = 64 << 20;
     TEXT(path, 0);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "open", path);
@@ -152,8 +154,9 @@ static FN(fs_text) {
     while ((got = read(fd, bytes + length, room - length)) > 0) {
         length += got;
         if (length < room) continue;
-        char *more = malloc(room * 2);
+        char *more = room < most ? malloc(room * 2) : NULL;
         if (!more) {
+            if (room >= most) errno = EFBIG;
             got = -1;
             break;
         }

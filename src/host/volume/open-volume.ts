@@ -106,7 +106,9 @@ function isVolume(path: string): boolean {
  */
 export function openVolume(target: string | undefined, access: "read" | "write"): Volume {
   if (access === "write" || target === undefined) refuseInDraft();
-  using _attaching = target === undefined ? undefined : lockAttaching(placeOf(target)?.path ?? target);
+  // What is no medium is not opened at all: a pipe would wait for its other end.
+  const place = target === undefined ? undefined : placeOf(target);
+  using _attaching = place === undefined ? undefined : lockAttaching(place.path);
   const source = target === undefined ? runningSource() : namedSource(target, access === "read");
   const mount = mountTop(source.device, access);
   if (!isVolume(mount.path)) {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { alpineMirror, fixtures, type Fixtures } from "../../fixtures/fixtures.ts";
-import { firnBehind } from "../../kit/firn.ts";
+import { firn, firnBehind } from "../../kit/firn.ts";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, on, refused } from "../../kit/verbs.ts";
@@ -102,6 +103,16 @@ describe("a change that cannot be made leaves what boots as it was", { skip }, (
     await refused("E_DISK_MISSING", `${image}.not`, "add", "jq");
     await refused("E_NOT_A_VOLUME", join(alpineMirror, "README.md"), "add", "jq");
     await refused("E_NOT_A_VOLUME", alpineMirror, "list");
+    await untouched();
+  });
+
+  test("what has no end is not read to it, and what would wait is not opened", { timeout: 20_000 }, async () => {
+    const pipe = `${image}.pipe`;
+    execFileSync("mkfifo", [pipe]);
+    await refused("E_NOT_A_VOLUME", pipe, "list");
+    await refused("E_NOT_A_VOLUME", pipe, "add", "jq");
+    const endless = await firn(["image", `${image}.new`, "--config", "/dev/zero", "--size", "1G"]);
+    assert.match(endless.stderr, /^E_FILE: read \/dev\/zero: File too large/);
     await untouched();
   });
 

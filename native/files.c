@@ -107,7 +107,7 @@ static FN(fs_equal) {
     }
 }
 
-static JSValue stat_object(JSContext *ctx, const struct stat *st) {
+JSValue stat_object(JSContext *ctx, const struct stat *st) {
     JSValue object = JS_NewObject(ctx);
     set_int(ctx, object, "mode", st->st_mode);
     set_int(ctx, object, "ino", st->st_ino);
@@ -172,37 +172,13 @@ static FN(fs_text) {
     return text;
 }
 
-/* smallText(path, max): the text of a regular file of at most `max` bytes, null where there is none. Never waits, and
- * follows no symlink at the end: what lies there need not be what firn wrote. */
-static FN(fs_small_text) {
-    static char bytes[1 << 20];
-    TEXT(path, 0);
-    size_t max = arg_int64(ctx, argv[1]);
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "open", path);
-    struct stat st;
-    ssize_t got = fstat(fd, &st);
-    int err = got < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : !S_ISREG(st.st_mode) ? EINVAL : 0;
-    if (!err && (max > sizeof bytes || (size_t)st.st_size > max)) err = EFBIG;
-    size_t length = 0;
-    while (!err && length < max && (got = read(fd, bytes + length, max - length)) != 0) {
-        if (got > 0) length += got;
-        else if (errno != EINTR) err = errno;
-    }
-    close(fd);
-    return err ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
-}
-
 static FN(fs_fstat) {
     struct stat st;
     if (fstat(arg_int(ctx, argv[0]), &st) < 0) return throw_errno(ctx, errno, "fstat", NULL);
     return stat_object(ctx, &st);
 }
 
-static FN(fs_readdir) {
-    TEXT(path, 0);
-    DIR *dir = opendir(path);
-    if (!dir) return throw_errno(ctx, errno, "readdir", path);
+JSValue names_in(JSContext *ctx, DIR *dir, const char *path) {
     JSValue names = JS_NewArray(ctx);
     uint32_t count = 0;
     struct dirent *entry;
@@ -216,6 +192,12 @@ static FN(fs_readdir) {
     if (!err) return names;
     JS_FreeValue(ctx, names);
     return throw_errno(ctx, err, "readdir", path);
+}
+
+static FN(fs_readdir) {
+    TEXT(path, 0);
+    DIR *dir = opendir(path);
+    return dir ? names_in(ctx, dir, path) : throw_errno(ctx, errno, "readdir", path);
 }
 
 /* readlink(path): null where there is no symlink. */
@@ -328,6 +310,7 @@ static FN(text_decode) {
 static const JSCFunctionListEntry open_flags[] = {
     OPEN_FLAG(RDONLY), OPEN_FLAG(WRONLY), OPEN_FLAG(RDWR),      OPEN_FLAG(CREAT),
     OPEN_FLAG(EXCL),   OPEN_FLAG(TRUNC),  OPEN_FLAG(DIRECTORY), OPEN_FLAG(NOFOLLOW),
+    OPEN_FLAG(PATH),   OPEN_FLAG(NOCTTY), OPEN_FLAG(NONBLOCK),
 };
 
 const JSCFunctionListEntry file_functions[] = {
@@ -336,7 +319,6 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("read", 3, fs_read),         JS_CFUNC_DEF("write", 3, fs_write),
     JS_CFUNC_DEF("copy", 2, fs_copy),         JS_CFUNC_DEF("equal", 2, fs_equal),
     JS_CFUNC_DEF("exists", 1, fs_exists),     JS_CFUNC_DEF("text", 1, fs_text),
-    JS_CFUNC_DEF("smallText", 2, fs_small_text),
     JS_CFUNC_DEF("stat", 2, fs_stat),
     JS_CFUNC_DEF("fstat", 1, fs_fstat),       JS_CFUNC_DEF("readdir", 1, fs_readdir),
     JS_CFUNC_DEF("readlink", 1, fs_readlink), JS_CFUNC_DEF("symlink", 2, fs_symlink),

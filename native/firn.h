@@ -3,9 +3,11 @@
 #ifndef FIRN_NATIVE_H
 #define FIRN_NATIVE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "quickjs.h"
 
@@ -21,6 +23,10 @@ JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path)
 int32_t arg_int(JSContext *ctx, JSValueConst value);
 int64_t arg_int64(JSContext *ctx, JSValueConst value);
 void set_int(JSContext *ctx, JSValue object, const char *key, int64_t value);
+
+JSValue stat_object(JSContext *ctx, const struct stat *st);
+/* The names in a directory, which is closed. */
+JSValue names_in(JSContext *ctx, DIR *dir, const char *path);
 
 /* A path or name argument; freed when the scope ends, so no return path can leak it. */
 typedef struct {
@@ -43,7 +49,8 @@ void text_free(Text *text);
 const char *enter_fence(const char *root);
 
 extern const JSMallocFunctions heap_functions;
-extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[];
-extern const int file_function_count, process_function_count, volume_function_count;
+extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[],
+    within_functions[];
+extern const int file_function_count, process_function_count, volume_function_count, within_function_count;
 
 #endif

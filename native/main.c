@@ -103,6 +103,7 @@ int main(int argc, char **argv) {
     JS_SetPropertyFunctionList(ctx, native, file_functions, file_function_count);
     JS_SetPropertyFunctionList(ctx, native, process_functions, process_function_count);
     JS_SetPropertyFunctionList(ctx, native, volume_functions, volume_function_count);
+    JS_SetPropertyFunctionList(ctx, native, within_functions, within_function_count);
     JSValue args = JS_NewArray(ctx);
     for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, args, i, JS_NewString(ctx, argv[i]));
     JS_SetPropertyStr(ctx, native, "args", args);

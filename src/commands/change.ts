@@ -107,7 +107,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
     const wish = sourceWish(flags, config);
-    const prepared = base === undefined ? unprepared : prepareChange(volume.path, state, wanted, base, wish);
+    const prepared = base === undefined ? unprepared : prepareChange(volume.top, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
     const id = store.newId(state.generations.map((generation) => generation.id));
     const now = withFreedSpace(session, neededBytes);

@@ -21,10 +21,10 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
       select(state, first ?? (state.booted === undefined || state.booted === state.slots[0] ? "previous" : "booted")),
     );
     const to = orThrow(select(state, second ?? "current"));
-    const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
+    const [before, after] = [generationRoot(volume.top, from), generationRoot(volume.top, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
     // Two fstabs may differ in nothing but the generation that they mount.
-    const files = comparePaths(before, after).filter(
+    const files = comparePaths(before.path, after.path).filter(
       ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
     );
     const texts = files

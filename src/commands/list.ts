@@ -47,11 +47,14 @@ export function generationData(state: VolumeState, generation: Generation): Reco
   };
 }
 
-/** A line for each generation of which nothing is known beside its name. */
-export function faults({ generations }: VolumeState): string[] {
-  return generations.flatMap(({ id, fault }) =>
-    fault === undefined ? [] : [`What ${id} says of itself cannot be read: ${fault}. It is kept.`],
-  );
+/** A line for each generation of which nothing is known beside its name, and for all else that could not be read. */
+export function faults({ generations, unread = [] }: VolumeState): string[] {
+  const lines = unread.map(({ name, reason }) => `/${name} cannot be read: ${reason}.`);
+  return generations
+    .flatMap(({ id, fault }) =>
+      fault === undefined ? [] : [`What ${id} says of itself cannot be read: ${fault}. It is kept.`],
+    )
+    .concat(lines);
 }
 
 /** A line when slots of the menu lead nowhere: rEFInd would wait for a key there. */

@@ -17,8 +17,8 @@ import { reading, type ReadFlags, type ReadSession } from "./session/session.ts"
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
   const next = state.slots[0];
   if (state.booted === undefined || next === undefined || state.booted === next) return undefined;
-  const before = generationRoot(volume.path, state.booted);
-  const after = generationRoot(volume.path, next);
+  const before = generationRoot(volume.top, state.booted);
+  const after = generationRoot(volume.top, next);
   const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
   const changes = packages.map(({ name }) => name);
   const files = packageManager.changedFiles(before, after, new Set(changes));

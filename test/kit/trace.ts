@@ -22,10 +22,14 @@ export function strace(file: string, calls: string): string[] {
   return ["strace", "-f", "-y", "-s", "300", "-o", file, "-e", `trace=${calls}`];
 }
 
-/** What strace wrote; a call that another process interrupted is without its end. */
+/**
+ * What strace wrote; a call that another process interrupted is without its end. A name below an open directory is
+ * given as the path that it is.
+ */
 export function callsIn(file: string): Call[] {
   const found = readFileSync(file, "utf8").matchAll(/^(\d+) +(\w+)\((.*)$/gm);
-  return [...found].map(([, pid = "", name = "", text = ""]) => ({ pid, name, text }));
+  const whole = (text: string): string => text.replaceAll(/\d+<(\/[^>]*)>, "([^"/][^"]*)"/g, '"$1/$2"');
+  return [...found].map(([, pid = "", name = "", text = ""]) => ({ pid, name, text: whole(text) }));
 }
 
 /**

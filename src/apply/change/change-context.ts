@@ -1,4 +1,5 @@
 import type { PathChange } from "../../host/volume/compare-trees.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { templateIn } from "../../host/volume/roots.ts";
 import type { Report } from "../../report/report.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
@@ -38,7 +39,7 @@ export function opened({ draft }: ChangeContext): Draft {
   return draft;
 }
 
-export function baseRoot({ store, base }: ChangeContext): string {
+export function baseRoot({ store, base }: ChangeContext): Within {
   if (base === undefined) throw new Error("no draft is open");
   return store.root(base);
 }

@@ -1,14 +1,15 @@
 import { newFaults } from "../../host/machine/read-fitness.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { fstabIn } from "../../host/volume/roots.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 
-function rootAt(path: string): { path: string; shared: string[] } {
-  const shared = parseFstab(fstabIn(path) ?? "").flatMap((line) =>
+function rootAt(files: Within): { files: Within; shared: string[] } {
+  const shared = parseFstab(fstabIn(files) ?? "").flatMap((line) =>
     line.path === "/" || line.options.includes("ro") ? [] : [line.path],
   );
-  return { path, shared };
+  return { files, shared };
 }
 
 /** Throws E_UNFIT for a draft that lacks what its base had and a system needs; `force` makes that a word. */

@@ -1,6 +1,6 @@
 import { bootLoader } from "../../host/boot/loader.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
-import { insideRoot, writeText } from "../../host/kernel/files.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
 import { comparePaths } from "../../host/volume/compare-trees.ts";
@@ -38,11 +38,11 @@ function writeFstab(context: ChangeContext): void {
   const edited = fstabIn(root);
   if (edited !== undefined && edited !== fstabIn(baseRoot(context))) context.template = templateFromFstab(edited);
   requireRootLine(templateSoFar(context));
-  writeText(insideRoot(root, "/etc/fstab"), renderFstab(templateSoFar(context), id));
+  root.write("/etc/fstab", renderFstab(templateSoFar(context), id));
 }
 
 /** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
-function refuseNested(root: string): void {
+function refuseNested(root: Within): void {
   const [first, ...others] = nestedSubvolumes(root).map((path) => `/${path}`);
   if (first === undefined) return;
   throw new FirnError(
@@ -55,7 +55,7 @@ function refuseNested(root: string): void {
 export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   ...gcExecutors,
   // The room is what they were deleted for, and the kernel makes it in the background.
-  "await-space": (_, { store }) => void awaitFreed(store.top, Number.MAX_SAFE_INTEGER),
+  "await-space": (_, { store }) => void awaitFreed(store.top.path, Number.MAX_SAFE_INTEGER),
   fetch: (_, { prepared }) => prepared.fetch(),
   "open-draft": ({ id, base }, context, work) => {
     const draft = context.store.openDraft(id, base);
@@ -74,13 +74,15 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
       hostResolver: change.kind === "packages",
       hostDevices: context.hostDevices,
     });
-    const { template, undo } = makeChange(change, chroot.path, context);
+    const { template, undo } = makeChange(change, chroot, context);
     context.template = template ?? context.template;
     if (undo !== undefined) work.undo(undo, "draft discarded");
   },
   fstab: (_, context) => writeFstab(context),
   compare: (_, context) => {
-    context.files = comparePaths(baseRoot(context), opened(context).root).filter(({ path }) => path !== "etc/fstab");
+    context.files = comparePaths(baseRoot(context).path, opened(context).root.path).filter(
+      ({ path }) => path !== "etc/fstab",
+    );
   },
   "discard-unchanged": (_, context, work) => {
     if (context.template !== undefined || context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;

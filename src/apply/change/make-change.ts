@@ -1,6 +1,5 @@
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { INSIDE } from "../../host/kernel/chroot.ts";
-import { exists, insideRoot, isDirectory, isFile, makeDirectories, writeText } from "../../host/kernel/files.ts";
+import { INSIDE, type Chroot } from "../../host/kernel/chroot.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
@@ -19,13 +18,13 @@ export interface Made {
 }
 
 type Makers = {
-  [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, root: string, context: ChangeContext) => Made;
+  [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, chroot: Chroot, context: ChangeContext) => Made;
 };
 
 /** Runs a program as a person's own, in the draft. Gives its exit code. */
 function runAtTerminal(
   argv: readonly string[],
-  chroot: string,
+  { path: chroot }: Chroot,
   { json, report }: ChangeContext,
   env: Readonly<Record<string, string>> = {},
 ): number {
@@ -42,78 +41,81 @@ function runAtTerminal(
  * A file that an interactive sh reads after /etc/profile, whose prompt would hide that this is a draft. In memory, so
  * nothing of it stays.
  */
-function promptFile(root: string, context: ChangeContext): string {
-  const folder = insideRoot(root, INSIDE);
-  makeDirectories(folder);
-  writeText(`${folder}/prompt`, `PS1='firn draft ${opened(context).id} \\w # '\n`);
+function promptFile({ root }: Chroot, context: ChangeContext): string {
+  root.write(`${INSIDE}/prompt`, `PS1='firn draft ${opened(context).id} \\w # '\n`);
   return `${INSIDE}/prompt`;
 }
 
-function runShell(root: string, context: ChangeContext): void {
-  const status = runAtTerminal(["/bin/sh", "-l"], root, context, { ENV: promptFile(root, context) });
+function runShell(chroot: Chroot, context: ChangeContext): void {
+  const status = runAtTerminal(["/bin/sh", "-l"], chroot, context, { ENV: promptFile(chroot, context) });
   if (status === 0) return;
   const keep =
     isTerminal() && /^y/i.test(ask(`The shell ended with exit code ${status}. Keep its changes? [y/N] `) ?? "");
   if (!keep) throw new FirnError("E_COMMAND", `The shell ended with exit code ${status}.`);
 }
 
-function runCommand(argv: readonly string[], root: string, context: ChangeContext): void {
-  const status = runAtTerminal(argv, root, context);
+function runCommand(argv: readonly string[], chroot: Chroot, context: ChangeContext): void {
+  const status = runAtTerminal(argv, chroot, context);
   if (status === 0) return;
   throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
 }
 
-function changePackages(change: Extract<Change, { kind: "packages" }>, root: string, context: ChangeContext): void {
+function changePackages(change: Extract<Change, { kind: "packages" }>, chroot: Chroot, context: ChangeContext): void {
   const { report, prepared } = context;
   if (prepared.sources === undefined) throw new Error("a change of packages without sources");
-  const said = packageManager.change(root, prepared.sources, change, (number, of, text) =>
+  const said = packageManager.change(chroot, prepared.sources, change, (number, of, text) =>
     report.detail(`(${number}/${of}) ${text}`),
   );
   for (const line of said) report.note(line);
 }
 
-function shareFolder({ name, path }: { name: string; path: string }, root: string, context: ChangeContext): Made {
+function shareFolder({ name, path }: { name: string; path: string }, chroot: Chroot, context: ChangeContext): Made {
   const { store, state, report } = context;
-  const covered = insideRoot(root, path);
-  if (exists(covered) && !isDirectory(covered))
+  const { root } = chroot;
+  const found = root.stat(path);
+  if (found !== undefined && !root.isDirectory(path))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
-  if (!isDirectory(covered)) run(["mkdir", "-p", path], { chroot: root });
+  if (found === undefined) run(["mkdir", "-p", path], { chroot: chroot.path });
   // Last, since what is made outside the draft is taken back only by who got to know of it.
   const there = store.hasCommons(name);
   if (there) report.note(`${name} is there from before: its data is used.`);
-  else store.makeCommons(name, covered, path);
+  else {
+    using covered = root.point(path);
+    if (covered !== undefined) store.makeCommons(name, covered.folder, path);
+  }
   const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
   return there ? { template } : { template, undo: () => store.deleteCommons(name) };
 }
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
-  packages: (change, root, context) => {
-    changePackages(change, root, context);
+  packages: (change, chroot, context) => {
+    changePackages(change, chroot, context);
     return {};
   },
-  command: ({ argv }, root, context) => {
-    runCommand(argv, root, context);
+  command: ({ argv }, chroot, context) => {
+    runCommand(argv, chroot, context);
     return {};
   },
-  shell: (_, root, context) => {
+  shell: (_, chroot, context) => {
     context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
-    runShell(root, context);
+    runShell(chroot, context);
     return {};
   },
-  edit: ({ file, editor }, root, context) => {
-    if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
+  edit: ({ file, editor }, chroot, context) => {
+    if (chroot.root.stat(file) !== undefined && !chroot.root.isFile(file))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
-    runCommand([...editor, file], root, context);
+    runCommand([...editor, file], chroot, context);
     return {};
   },
-  "add-commons": (change, root, context) => shareFolder(change, root, context),
+  "add-commons": (change, chroot, context) => shareFolder(change, chroot, context),
   "remove-commons": ({ path }, _, { template, templateBefore }) => ({
     template: removeCommons(template ?? templateBefore, path),
   }),
 };
 
-/** Does one change to the draft whose chroot is `root`. */
-export function makeChange(change: Change, root: string, context: ChangeContext): Made {
-  return (makers[change.kind] as (change: Change, root: string, context: ChangeContext) => Made)(change, root, context);
+/** Does one change to the draft in `chroot`. */
+export function makeChange(change: Change, chroot: Chroot, context: ChangeContext): Made {
+  const make = makers[change.kind] as (change: Change, chroot: Chroot, context: ChangeContext) => Made;
+  return make(change, chroot, context);
 }

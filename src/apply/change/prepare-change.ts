@@ -1,5 +1,6 @@
 import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
-import { enterRoot } from "../../host/kernel/chroot.ts";
+import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { remakesBootFiles, type PackageSources, type Simulation, type SourceWish } from "../../model/packages/wish.ts";
@@ -32,7 +33,7 @@ export const unprepared: PreparedChange = {
 };
 
 /** Packages, what is fetched of them, and the initramfs where the kernel or its maker changes. */
-function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root: string): number {
+function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root: Within): number {
   return writtenBytes + downloadBytes + (remakesBootFiles(changes) ? initramfsBytes(root) : 0);
 }
 
@@ -41,7 +42,7 @@ function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root
  * mirrors are known before a draft is opened. Throws as its `simulate` does.
  */
 export function prepareChange(
-  top: string,
+  top: Within,
   state: VolumeState,
   change: Change,
   base: GenerationId,
@@ -50,10 +51,10 @@ export function prepareChange(
   if (change.kind !== "packages") return unprepared;
   const root = generationRoot(top, base);
   const sources = packageManager.sources(root, wish, change.release);
-  const inBase = <T>(use: (chroot: string) => T): T => {
+  const inBase = <T>(use: (chroot: Chroot) => T): T => {
     const commons = commonsOf(state.template ?? "");
     using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
-    return use(chroot.path);
+    return use(chroot);
   };
   const simulation = inBase((chroot) => packageManager.simulate(chroot, sources, change));
   return {

@@ -6,7 +6,6 @@ import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../ho
 import { createImage, removeImage } from "../../host/disk/image.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
 import { claim } from "../../host/kernel/devices.ts";
-import { insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
 import { given } from "../../model/given.ts";
@@ -44,9 +43,9 @@ function layOut(context: Installation): void {
 function makeCommons(context: Installation): void {
   const { volume, opened, shared, template } = context;
   for (const { name, path } of shared) {
-    const covered = insideRoot(opened.root, path);
-    makeDirectories(covered);
-    volume.makeCommons(name, covered, path);
+    opened.root.makeDirectories(path);
+    using covered = opened.root.point(path);
+    if (covered !== undefined) volume.makeCommons(name, covered.folder, path);
   }
   volume.writeTemplate(template);
 }
@@ -104,13 +103,12 @@ export const installExecutors: Executors<InstallStep, Installation> = {
   commons: (_, context) => makeCommons(context),
   packages: ({ packages }, context) => installPackages(context, packages),
   kernel: ({ packages }, context) => installKernel(context, packages),
-  identity: (_, context) => context.inside((root) => setIdentity(root, context.config)),
-  readiness: (_, context) => context.inside((root) => makeReadonlyReady(root, context.config)),
+  identity: (_, context) => context.inside((chroot) => setIdentity(chroot, context.config)),
+  readiness: (_, context) => context.inside((chroot) => makeReadonlyReady(chroot, context.config)),
   loader: (_, context) => {
     context.loaderPath = bootLoader.install(context.esp?.device ?? "", context.prepared.loader, context.menu);
   },
-  fstab: (_, { opened, template }) =>
-    writeText(insideRoot(opened.root, "/etc/fstab"), renderFstab(template, opened.id)),
+  fstab: (_, { opened, template }) => opened.root.write("/etc/fstab", renderFstab(template, opened.id)),
   flush: (_, { volume }) => volume.flush(),
   "make-readable": ({ flavor }, { volume, opened }) => {
     if (bootLoader.makeReadable(opened.root, [flavor]).length > 0) volume.flush();

@@ -1,7 +1,7 @@
 import { bootLoader } from "../../host/boot/loader.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { mapPartition, type MappedPartition } from "../../host/disk/map.ts";
-import { enterRoot } from "../../host/kernel/chroot.ts";
+import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { BootEntryResult } from "../../host/boot/firmware.ts";
 import type { Mount } from "../../host/kernel/mounts.ts";
 import { MENU_TIMEOUT, bootModules } from "../../model/boot/menu.ts";
@@ -91,7 +91,7 @@ export class Installation implements Disposable {
   }
 
   /** Runs the new system's own programs. */
-  inside<T>(use: (root: string, sources: PackageSources) => T): T {
+  inside<T>(use: (chroot: Chroot, sources: PackageSources) => T): T {
     const { root } = this.opened;
     const { keysDir } = this.config.system;
     const sources = packageManager.sources(root, { repositories: [], keysDir, save: false, dryRun: false });
@@ -102,7 +102,7 @@ export class Installation implements Disposable {
       binds: sources.binds,
       hostResolver: true,
     });
-    return use(chroot.path, sources);
+    return use(chroot, sources);
   }
 
   /** Says on the volume how far this has come, for whoever finds it unfinished. */

@@ -1,6 +1,7 @@
 import service from "../../../system/firn.initd";
 import { bootFiles } from "../../host/boot/read-boot-files.ts";
-import { copyFile, exists, insideRoot, makeDirectories, writeText } from "../../host/kernel/files.ts";
+import type { Chroot } from "../../host/kernel/chroot.ts";
+import { Fd } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { exampleOf } from "../../model/config/example.ts";
 import { firnToml } from "../../model/machine/firn-toml.ts";
@@ -15,8 +16,8 @@ const progress =
     report.detail(`(${number}/${of}) ${text}`);
 
 /** Adds packages with the system's own package manager, as what runs in its chroot. */
-function add(context: Installation, root: string, sources: PackageSources, packages: readonly string[]): void {
-  const said = packageManager.change(root, sources, { verb: "add", packages }, progress(context));
+function add(context: Installation, chroot: Chroot, sources: PackageSources, packages: readonly string[]): void {
+  const said = packageManager.change(chroot, sources, { verb: "add", packages }, progress(context));
   for (const note of said) context.report.detail(note);
 }
 
@@ -28,33 +29,33 @@ export function installBase(context: Installation, packages: readonly string[]):
 
 /** Installs the rest with the system's own apk, and firn itself, as a copy of this program where no package has it. */
 export function installPackages(context: Installation, packages: readonly string[]): void {
-  context.inside((root, sources) => {
-    add(context, root, sources, packages);
+  context.inside((chroot, sources) => {
+    add(context, chroot, sources, packages);
     if (context.prepared.packaged) return;
-    makeDirectories(insideRoot(root, "/usr/sbin"));
-    copyFile("/proc/self/exe", `${insideRoot(root, "/usr/sbin")}/firn`, 0o755);
-    makeDirectories(insideRoot(root, "/etc/firn"));
-    writeText(`${insideRoot(root, "/etc/firn")}/firn.toml`, exampleOf(firnToml));
-    writeText(`${insideRoot(root, "/etc/init.d")}/firn`, service, 0o755);
+    const { root } = chroot;
+    using program = Fd.reading("/proc/self/exe");
+    root.makeDirectories("/usr/sbin");
+    root.copy(program, "/usr/sbin/firn", 0o755);
+    root.write("/etc/firn/firn.toml", exampleOf(firnToml));
+    root.write("/etc/init.d/firn", service, 0o755);
   });
 }
 
 /** Throws E_BOOT_FILES when the kernel's package left no kernel or no initramfs. */
 export function installKernel(context: Installation, packages: readonly string[]): void {
   const { config, opened } = context;
-  context.inside((root, sources) => {
+  context.inside((chroot, sources) => {
     // Before the kernel: its trigger makes the initramfs from this.
-    makeDirectories(insideRoot(root, "/etc/mkinitfs"));
     const conf = renderMkinitfsConf(config.identity.keymap !== undefined);
-    writeText(`${insideRoot(root, "/etc/mkinitfs")}/mkinitfs.conf`, conf);
-    add(context, root, sources, packages);
+    chroot.root.write("/etc/mkinitfs/mkinitfs.conf", conf);
+    add(context, chroot, sources, packages);
   });
   const { flavor } = config.system;
-  for (const path of Object.values(bootFiles(opened.root, flavor))) {
-    if (exists(path)) continue;
+  for (const path of Object.values(bootFiles(flavor))) {
+    if (opened.root.exists(path)) continue;
     throw new FirnError(
       "E_BOOT_FILES",
-      `linux-${flavor} was installed, but there is no ${path.slice(opened.root.length)}: this system would not boot.`,
+      `linux-${flavor} was installed, but there is no ${path}: this system would not boot.`,
       "Choose another kernel: --flavor lts or virt.",
     );
   }

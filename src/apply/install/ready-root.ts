@@ -1,17 +1,7 @@
-import {
-  isDirectory,
-  isFile,
-  insideRoot,
-  link,
-  makeDirectories,
-  names,
-  readTextIfAny,
-  removeFile,
-  writeText,
-} from "../../host/kernel/files.ts";
+import type { Chroot } from "../../host/kernel/chroot.ts";
 import { randomHex } from "../../host/kernel/environment.ts";
-import { own } from "../../host/kernel/stat.ts";
 import { run } from "../../host/kernel/run.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { shadowPassword } from "../../model/machine/identity.ts";
 import type { MachineConfig } from "../../model/machine/machine.ts";
 import { RUNLEVELS, type Runlevel } from "../../model/machine/services.ts";
@@ -27,30 +17,24 @@ import {
 } from "../../model/machine/machine-files.ts";
 import { FirnError } from "../../model/problem.ts";
 
-/** The files of a root under construction, edited from outside its chroot; its programs run inside. */
+/** A root under construction: its files are edited from outside its chroot, its programs run inside. */
 class Root {
-  constructor(readonly path: string) {}
+  readonly files: Within;
 
-  at(path: string): string {
-    return insideRoot(this.path, path);
+  constructor(private readonly chroot: Chroot) {
+    this.files = chroot.root;
   }
 
   read(path: string): string {
-    return readTextIfAny(this.at(path)) ?? "";
-  }
-
-  write(path: string, text: string, mode = 0o644): void {
-    const file = this.at(path);
-    makeDirectories(file.slice(0, file.lastIndexOf("/")));
-    writeText(file, text, mode);
+    return this.files.text(path) ?? "";
   }
 
   edit(path: string, edit: (text: string) => string): void {
-    this.write(path, edit(this.read(path)));
+    this.files.write(path, edit(this.read(path)));
   }
 
   run(...argv: string[]): void {
-    run(argv, { chroot: this.path });
+    run(argv, { chroot: this.chroot.path });
   }
 }
 
@@ -59,14 +43,13 @@ function authorizeKeys(root: Root, user: string, keys: readonly string[]): void 
   const account = accountOf(root.read("/etc/passwd"), user);
   if (account === undefined) throw new Error(`${user} was not made`);
   const folder = `${account.home}/.ssh`;
-  root.write(`${folder}/authorized_keys`, keys.map((key) => `${key}\n`).join(""), 0o600);
-  own(root.at(folder), account, 0o700);
-  own(root.at(`${folder}/authorized_keys`), account, 0o600);
+  root.files.write(`${folder}/authorized_keys`, keys.map((key) => `${key}\n`).join(""), 0o600);
+  root.files.own(folder, account, 0o700);
+  root.files.own(`${folder}/authorized_keys`, account, 0o600);
 }
 
 function setPassword(root: Root, user: string, field: string): void {
-  const file = root.at("/etc/shadow");
-  writeText(file, withPassword(root.read("/etc/shadow"), user, field), 0o640);
+  root.files.write("/etc/shadow", withPassword(root.read("/etc/shadow"), user, field), 0o640);
 }
 
 function makeUsers(root: Root, { users, root: superuser }: MachineConfig["identity"]): void {
@@ -81,8 +64,8 @@ function makeUsers(root: Root, { users, root: superuser }: MachineConfig["identi
   }
   setPassword(root, "root", shadowPassword(superuser));
   authorizeKeys(root, "root", superuser.sshKeys);
-  if (users.some(({ groups }) => groups.includes("wheel")) && isDirectory(root.at("/etc/doas.d"))) {
-    root.write("/etc/doas.d/20-wheel.conf", "permit persist :wheel\n", 0o640);
+  if (users.some(({ groups }) => groups.includes("wheel")) && root.files.isDirectory("/etc/doas.d")) {
+    root.files.write("/etc/doas.d/20-wheel.conf", "permit persist :wheel\n", 0o640);
   }
 }
 
@@ -90,24 +73,24 @@ function setKeymap(root: Root, keymap: MachineConfig["identity"]["keymap"]): voi
   if (keymap === undefined) return;
   const file = `/usr/share/bkeymaps/${keymap.layout}/${keymap.variant}.bmap.gz`;
   root.run("install", "-Dm644", file, `/etc/keymap/${keymap.variant}.bmap.gz`);
-  root.write("/etc/conf.d/loadkmap", `KEYMAP=/etc/keymap/${keymap.variant}.bmap.gz\n`);
+  root.files.write("/etc/conf.d/loadkmap", `KEYMAP=/etc/keymap/${keymap.variant}.bmap.gz\n`);
 }
 
 /** Host name, time zone, keyboard, users, network. */
-export function setIdentity(rootPath: string, config: MachineConfig): void {
-  const root = new Root(rootPath);
+export function setIdentity(chroot: Chroot, config: MachineConfig): void {
+  const root = new Root(chroot);
   const { identity, network, system } = config;
-  root.write("/etc/hostname", `${identity.hostname}\n`);
-  root.write("/etc/hosts", renderHosts(identity.hostname));
+  root.files.write("/etc/hostname", `${identity.hostname}\n`);
+  root.files.write("/etc/hosts", renderHosts(identity.hostname));
   if (identity.timezone !== "UTC") {
     // setup-timezone's way: the zone's own copy, so that tzdata may be removed later.
     root.run("install", "-Dm644", `/usr/share/zoneinfo/${identity.timezone}`, `/etc/zoneinfo/${identity.timezone}`);
-    link(`zoneinfo/${identity.timezone}`, root.at("/etc/localtime"));
-    root.write("/etc/timezone", `${identity.timezone}\n`);
+    root.files.link(`zoneinfo/${identity.timezone}`, "/etc/localtime");
+    root.files.write("/etc/timezone", `${identity.timezone}\n`);
   }
   setKeymap(root, identity.keymap);
   makeUsers(root, identity);
-  root.write("/etc/network/interfaces", renderInterfaces(network));
+  root.files.write("/etc/network/interfaces", renderInterfaces(network));
   if (system.serial !== undefined) {
     const { serial } = system;
     root.edit("/etc/inittab", (text) => withSerialLogin(text, serial));
@@ -116,25 +99,26 @@ export function setIdentity(rootPath: string, config: MachineConfig): void {
 }
 
 function enable(root: Root, level: Runlevel, service: string): void {
-  const folder = root.at(`/etc/runlevels/${level}`);
-  makeDirectories(folder);
-  if (isFile(root.at(`/etc/init.d/${service}`))) link(`/etc/init.d/${service}`, `${folder}/${service}`);
+  const folder = `/etc/runlevels/${level}`;
+  root.files.makeDirectories(folder);
+  if (root.files.isFile(`/etc/init.d/${service}`)) root.files.link(`/etc/init.d/${service}`, `${folder}/${service}`);
 }
 
 function setServices(root: Root, config: MachineConfig): void {
   const wanted = wantedServices(config);
   for (const level of RUNLEVELS) {
     for (const service of config.services[level].add) {
-      if (isFile(root.at(`/etc/init.d/${service}`))) continue;
-      const there = names(root.at("/etc/init.d")).join(", ");
+      if (root.files.isFile(`/etc/init.d/${service}`)) continue;
+      const there = root.files.names("/etc/init.d").join(", ");
       throw new FirnError(
         "E_CONFIG_VALUE",
         `The service ${service} for the runlevel ${level} does not exist in what was installed.`,
         `Add its package. There are: ${there}.`,
       );
     }
-    const folder = root.at(`/etc/runlevels/${level}`);
-    for (const service of names(folder)) if (!wanted[level].includes(service)) removeFile(`${folder}/${service}`);
+    const folder = `/etc/runlevels/${level}`;
+    for (const service of root.files.names(folder))
+      if (!wanted[level].includes(service)) root.files.removeFile(`${folder}/${service}`);
     for (const service of wanted[level]) enable(root, level, service);
   }
 }
@@ -142,24 +126,22 @@ function setServices(root: Root, config: MachineConfig): void {
 /** The name servers: written for good when named, else left to the DHCP client, on /run either way. */
 function setResolver(root: Root, { network }: MachineConfig): void {
   if (network.dns.length > 0) {
-    const file = root.at("/etc/resolv.conf");
-    writeText(file, renderResolver(network));
+    root.files.write("/etc/resolv.conf", renderResolver(network));
     root.edit("/etc/udhcpc/udhcpc.conf", (text) => withSetting(text, "RESOLV_CONF", "no"));
     return;
   }
-  link("../run/resolv.conf", `${root.at("/etc")}/resolv.conf`);
+  root.files.link("../run/resolv.conf", "/etc/resolv.conf");
   root.edit("/etc/udhcpc/udhcpc.conf", (text) => withSetting(text, "RESOLV_CONF", "/run/resolv.conf"));
 }
 
 /** What a root that nobody can write needs, row by row of the table in docs/facts.md. */
-export function makeReadonlyReady(rootPath: string, config: MachineConfig): void {
-  const root = new Root(rootPath);
-  const lock = `${root.at("/var")}/lock`;
-  if (isDirectory(lock)) root.run("rm", "-rf", "/var/lock");
-  link("../run/lock", lock);
+export function makeReadonlyReady(chroot: Chroot, config: MachineConfig): void {
+  const root = new Root(chroot);
+  if (root.files.isDirectory("/var/lock")) root.run("rm", "-rf", "/var/lock");
+  root.files.link("../run/lock", "/var/lock");
   setResolver(root, config);
-  root.write("/etc/machine-id", `${randomHex(16)}\n`, 0o444);
-  if (isFile(root.at("/usr/bin/ssh-keygen"))) {
+  root.files.write("/etc/machine-id", `${randomHex(16)}\n`, 0o444);
+  if (root.files.isFile("/usr/bin/ssh-keygen")) {
     root.run("ssh-keygen", "-A");
     root.edit("/etc/conf.d/sshd", (text) => withSetting(text, "sshd_disable_keygen", "yes"));
   }

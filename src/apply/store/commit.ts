@@ -1,14 +1,15 @@
-import { exists, makeDirectories, newName, removeFile, rename, symlink } from "../../host/kernel/files.ts";
+import { newName } from "../../host/kernel/files.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { cleanUp, problemOf } from "../../host/kernel/failure.ts";
 import { FirnError } from "../../model/problem.ts";
 import { parseLinkSetId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
 import { currentTarget, layout, slotTarget } from "../../model/volume/layout.ts";
 import type { VolumeStore } from "./volume-store.ts";
 
-function newLinkSet(top: string): LinkSetId {
+function newLinkSet(top: Within): LinkSetId {
   for (;;) {
     const id = parseLinkSetId(newName());
-    if (id !== undefined && !exists(`${top}/${layout.linkSet(id)}`)) return id;
+    if (id !== undefined && !top.exists(layout.linkSet(id))) return id;
   }
 }
 
@@ -26,21 +27,20 @@ export function commitSlots(
 ): void {
   const { top } = store;
   const id = newLinkSet(top);
-  const folder = `${top}/${layout.linkSet(id)}`;
-  const next = `${top}/${layout.nextCurrent}`;
+  const folder = layout.linkSet(id);
+  const next = layout.nextCurrent;
   try {
-    makeDirectories(`${top}/${layout.next}`);
-    makeDirectories(folder);
-    slots.forEach((generation, slot) => symlink(slotTarget(generation), `${folder}/${slot}`));
-    if (exists(next)) removeFile(next);
-    symlink(currentTarget(id), next);
+    top.makeDirectories(layout.next);
+    top.makeDirectories(folder);
+    slots.forEach((generation, slot) => top.link(slotTarget(generation), `${folder}/${slot}`));
+    top.link(currentTarget(id), next);
     before();
     store.flush();
-    rename(next, `${top}/${layout.current}`);
+    top.rename(next, layout.current);
   } catch (error) {
     cleanUp(() => {
-      if (exists(next)) removeFile(next);
-      if (exists(folder)) store.deleteLinkSet(id);
+      if (top.exists(next)) top.removeFile(next);
+      if (top.exists(folder)) store.deleteLinkSet(id);
     });
     throw error;
   }

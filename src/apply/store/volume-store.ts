@@ -1,25 +1,9 @@
 import { cleanUp } from "../../host/kernel/failure.ts";
 import { createSubvolume, deleteSubvolume, isSubvolume, setReadonly, snapshot } from "../../host/volume/btrfs.ts";
-import {
-  Fd,
-  exists,
-  makeDirectories,
-  makeDirectory,
-  names,
-  newName,
-  readTextIfAny,
-  removeDirectory,
-  removeFile,
-  removeTree,
-  rename,
-  renameNew,
-  replaceText,
-  writeText,
-  writeTextForCommit,
-} from "../../host/kernel/files.ts";
-import { lstat, typeOf } from "../../host/kernel/stat.ts";
+import { newName, typeOf } from "../../host/kernel/files.ts";
 import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
-import { generationRoot } from "../../host/volume/roots.ts";
+import { Within } from "../../host/kernel/within.ts";
+import { generationRoot, requireOwnFolder } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
@@ -34,23 +18,28 @@ export class Draft {
   private committed = false;
 
   constructor(
-    private readonly top: string,
+    private readonly top: Within,
     readonly id: GenerationId,
   ) {}
 
-  /** Its directory. */
-  get path(): string {
-    return `${this.top}/${this.committed ? layout.generation(this.id) : layout.draft(this.id)}`;
+  /** Its directory, below the top. */
+  get name(): string {
+    return this.committed ? layout.generation(this.id) : layout.draft(this.id);
+  }
+
+  get rootName(): string {
+    return `${this.name}/${ROOT}`;
   }
 
   /** Its root subvolume. */
-  get root(): string {
-    return `${this.path}/${ROOT}`;
+  get root(): Within {
+    return this.top.root(this.rootName);
   }
 
   /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
   promote(): void {
-    renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
+    this.top.letGo(this.rootName);
+    this.top.renameNew(this.name, layout.generation(this.id));
     this.committed = true;
   }
 }
@@ -64,51 +53,53 @@ export class VolumeStore implements Disposable {
    * The top, open from before the first write until the end: a descriptor is told of every write that failed since it
    * was opened, also of one that another program's sync was told of first.
    */
-  private readonly fd: Fd;
+  readonly top: Within;
   private open = true;
 
-  constructor(readonly top: string) {
-    this.fd = Fd.directory(top);
+  /** Throws E_NOT_A_VOLUME. */
+  constructor(path: string) {
+    this.top = Within.volume(path);
+    // What is made and deleted behind a link would be somebody else's.
+    for (const name of [layout.snapshots, layout.links, layout.next, layout.commons]) requireOwnFolder(this.top, name);
   }
 
   /** Lets go of the top, so that it can be unmounted. */
   [Symbol.dispose](): void {
     if (!this.open) return;
     this.open = false;
-    this.fd[Symbol.dispose]();
+    this.top[Symbol.dispose]();
   }
 
-  root(id: GenerationId): string {
+  root(id: GenerationId): Within {
     return generationRoot(this.top, id);
   }
 
   /** Everything written so far is on disk, super block included, or this throws. */
   flush(): void {
-    syncFilesystem(this.fd);
+    syncFilesystem(this.top.directory);
   }
 
   /** The empty folders of a new volume. */
   layOut(): void {
-    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons])
-      makeDirectory(`${this.top}/${folder}`);
+    for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons]) this.top.makeDirectory(folder);
   }
 
   /** A name that no generation of the volume has, later than all of them. */
   newId(existing: readonly GenerationId[] = []): GenerationId {
     for (let time = laterThanAll(Date.now(), existing); ; time += 1000) {
       const id = parseGenerationId(newName(time));
-      if (id !== undefined && !exists(`${this.top}/${layout.generation(id)}`)) return id;
+      if (id !== undefined && !this.top.exists(layout.generation(id))) return id;
     }
   }
 
   /** A copy of a generation, or an empty root when `base` is undefined. Leaves nothing behind when it fails. */
   openDraft(id: GenerationId, base: GenerationId | undefined): Draft {
-    makeDirectories(`${this.top}/${layout.snapshots}`);
+    this.top.makeDirectories(layout.snapshots);
     const draft = new Draft(this.top, id);
-    makeDirectory(draft.path);
+    this.top.makeDirectory(draft.name);
     try {
-      if (base === undefined) createSubvolume(draft.root);
-      else snapshot(this.root(base), draft.root);
+      if (base === undefined) createSubvolume(this.top, draft.rootName);
+      else snapshot(this.root(base), this.top, draft.rootName);
     } catch (error) {
       cleanUp(() => this.takeBack(draft));
       throw error;
@@ -121,7 +112,7 @@ export class VolumeStore implements Disposable {
    * is on disk after the next flush.
    */
   noteRecord(draft: Draft, record: GenerationRecord): void {
-    replaceText(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
+    this.replace(`${draft.name}/${METADATA}`, renderRecord(record), RECORD_MODE);
   }
 
   /**
@@ -129,13 +120,15 @@ export class VolumeStore implements Disposable {
    * commit. The data must have been flushed before: the flag then costs one commit instead of two.
    */
   seal(draft: Draft, record: GenerationRecord): void {
-    writeTextForCommit(`${draft.path}/${METADATA}`, renderRecord(record), RECORD_MODE);
+    using file = this.top.makeFile(`${draft.name}/${METADATA}`, RECORD_MODE);
+    file.write(renderRecord(record));
+    file.pushOut();
     setReadonly(draft.root, true);
   }
 
   /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
-    if (exists(draft.path)) this.deleteFolder(draft.path);
+    if (this.top.exists(draft.name)) this.deleteFolder(draft.name);
     this.flush();
   }
 
@@ -144,25 +137,29 @@ export class VolumeStore implements Disposable {
    * E_GENERATION_KEPT, and deletes nothing, when there is something in it that firn did not put there.
    */
   delete(name: string): void {
-    this.deleteFolder(`${this.top}/${layout.snapshots}/${name}`);
+    this.deleteFolder(`${layout.snapshots}/${name}`);
   }
 
-  private deleteFolder(path: string): void {
-    const entries = names(path);
-    const foreign = entries.filter((name) => !OWN.includes(name));
+  private deleteFolder(name: string): void {
+    const found = this.top.lstat(name);
+    // A link in the place of a generation leads to nothing that is firn's.
+    if (found !== undefined && typeOf(found) !== "directory") return this.top.removeFile(name);
+    this.top.letGo(`${name}/${ROOT}`);
+    using folder = this.top.folder(name);
+    const entries = folder.names();
+    const foreign = entries.filter((entry) => !OWN.includes(entry));
     if (foreign.length > 0) {
       throw new FirnError(
         "E_GENERATION_KEPT",
-        `${path.slice(path.lastIndexOf("/") + 1)} holds ${foreign.join(", ")}, which firn did not put there. It stays.`,
+        `${name.slice(name.lastIndexOf("/") + 1)} holds ${foreign.join(", ")}, which firn did not put there. It stays.`,
         "Move that elsewhere, or delete it, and try again.",
       );
     }
-    for (const name of entries) {
-      const inner = `${path}/${name}`;
-      if (isSubvolume(inner)) deleteSubvolume(inner);
-      else removeTree(inner);
+    for (const entry of entries) {
+      if (isSubvolume(folder, entry)) deleteSubvolume(folder, entry);
+      else folder.removeTree(entry);
     }
-    removeDirectory(path);
+    this.top.removeDirectory(name);
   }
 
   /**
@@ -170,29 +167,35 @@ export class VolumeStore implements Disposable {
    * anything in it but symlinks that are called like slots.
    */
   deleteLinkSet(id: LinkSetId): boolean {
-    const folder = `${this.top}/${layout.linkSet(id)}`;
-    const there = lstat(folder);
+    const there = this.top.lstat(layout.linkSet(id));
     if (there === undefined || typeOf(there) !== "directory") return false;
-    const slots = names(folder);
+    using folder = this.top.folder(layout.linkSet(id));
+    const slots = folder.names();
     const isSlot = (name: string): boolean => {
-      const found = lstat(`${folder}/${name}`);
+      const found = folder.lstat(name);
       return /^\d+$/.test(name) && found !== undefined && typeOf(found) === "symlink";
     };
     if (!slots.every(isSlot)) return false;
-    for (const name of slots) removeFile(`${folder}/${name}`);
-    removeDirectory(folder);
+    for (const name of slots) folder.removeFile(name);
+    this.top.removeDirectory(layout.linkSet(id));
     return true;
+  }
+
+  /** Replaces a file by renaming another one over it, `before` which that is written. */
+  private replace(name: string, text: string, mode?: number, before: () => void = () => {}): void {
+    const beside = `${name}.new`;
+    using file = this.top.makeFile(beside, mode);
+    file.write(text);
+    before();
+    this.top.rename(beside, name);
   }
 
   /**
    * Replaces a file at a name that is read while it is written: on disk under another name first. Durable after the
    * next flush.
    */
-  private replaceDurably(file: string, text: string, mode?: number): void {
-    const beside = `${file}.new`;
-    writeText(beside, text, mode);
-    this.flush();
-    rename(beside, file);
+  private replaceDurably(name: string, text: string, mode?: number): void {
+    this.replace(name, text, mode, () => this.flush());
   }
 
   /**
@@ -200,18 +203,18 @@ export class VolumeStore implements Disposable {
    * returns.
    */
   writeRecord(id: GenerationId, record: GenerationRecord): void {
-    this.replaceDurably(`${this.top}/${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
+    this.replaceDurably(`${layout.generation(id)}/${METADATA}`, renderRecord(record), RECORD_MODE);
     this.flush();
   }
 
   /** Replaces the fstab template. It is on disk after the next flush. */
   writeTemplate(text: string): void {
-    this.replaceDurably(`${this.top}/${layout.fstab}`, text);
+    this.replaceDurably(layout.fstab, text);
   }
 
   /** Puts back a template that a failed switch may have replaced. */
   restoreTemplate(text: string): void {
-    if (readTextIfAny(`${this.top}/${layout.fstab}`) === text) return;
+    if (this.top.text(layout.fstab) === text) return;
     this.writeTemplate(text);
     this.flush();
   }
@@ -228,7 +231,7 @@ export class VolumeStore implements Disposable {
   }
 
   hasCommons(name: string): boolean {
-    return exists(`${this.top}/${layout.common(name)}`);
+    return this.top.exists(layout.common(name));
   }
 
   /**
@@ -236,21 +239,21 @@ export class VolumeStore implements Disposable {
    * a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
    */
   makeCommons(name: string, from: string, called: string): void {
-    const folder = `${this.top}/${layout.common(name)}`;
-    const draft = folder + DRAFT;
-    if (exists(draft)) deleteSubvolume(draft);
-    createSubvolume(draft);
+    const draft = layout.common(name) + DRAFT;
+    if (this.top.exists(draft)) deleteSubvolume(this.top, draft);
+    createSubvolume(this.top, draft);
     try {
-      seedCommons(from, draft, called);
-      rename(draft, folder);
+      using folder = this.top.folder(draft);
+      seedCommons(from, folder.path, called);
+      this.top.rename(draft, layout.common(name));
     } catch (error) {
-      cleanUp(() => deleteSubvolume(draft));
+      cleanUp(() => deleteSubvolume(this.top, draft));
       throw error;
     }
   }
 
   /** Deletes a commons with all data in it. It is gone from the disk after the next flush. */
   deleteCommons(name: string): void {
-    deleteSubvolume(`${this.top}/${layout.common(name)}`);
+    deleteSubvolume(this.top, layout.common(name));
   }
 }

@@ -1,12 +1,12 @@
 import { runPlan, type Executors, type Standing } from "../../apply/run-plan.ts";
 import { VolumeStore } from "../../apply/store/volume-store.ts";
 import { problemOf } from "../../host/kernel/failure.ts";
-import { insideRoot, readTextIfAny } from "../../host/kernel/files.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
 import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
 import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
 import { keepOthersOut, lockMedia } from "../../host/kernel/lock.ts";
 import { remount } from "../../host/kernel/mounts.ts";
+import { Within } from "../../host/kernel/within.ts";
 import { openVolume, type Volume } from "../../host/volume/open-volume.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
@@ -58,8 +58,9 @@ export function reading(flags: ReadFlags, use: (session: ReadSession) => Result)
 
 function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   const slot0 = state.slots[0];
-  const root = volume.running ? "" : slot0 && generationRoot(volume.path, slot0);
-  const text = root === undefined ? undefined : readTextIfAny(insideRoot(root, "/etc/firn/firn.toml"));
+  using host = Within.root("/");
+  const root = volume.running ? host : slot0 && generationRoot(volume.top, slot0);
+  const text = root?.text("/etc/firn/firn.toml");
   return text === undefined ? defaultFirnConfig() : orThrow(parseFirnToml(text));
 }
 

@@ -1,4 +1,5 @@
 /** The port to boot loaders. Outside host/boot nobody knows which one it is. */
+import type { Within } from "../kernel/within.ts";
 import { renderRefindConf, type Arch, type BootMenu } from "../../model/boot/menu.ts";
 import type { Refusal } from "../../model/problem.ts";
 import { enableRemovablePath, writeBootLoader, type LoaderFiles } from "./esp.ts";
@@ -31,7 +32,7 @@ export interface BootLoader {
    * Writes anew those boot files of a draft that it could not read; gives their paths inside the root. Where there are
    * any, the caller flushes.
    */
-  readonly makeReadable: (root: string, flavors: readonly string[]) => readonly string[];
+  readonly makeReadable: (root: Within, flavors: readonly string[]) => readonly string[];
 }
 
 export const bootLoader: BootLoader = {

@@ -1,8 +1,8 @@
 import { enterRoot } from "../kernel/chroot.ts";
-import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
+import { typeOf } from "../kernel/files.ts";
 import { run, runPiped } from "../kernel/run.ts";
-import { lstat, typeOf } from "../kernel/stat.ts";
-import { fileLayout } from "../kernel/subvolumes.ts";
+import { fileLayout, type FileLayout } from "../kernel/subvolumes.ts";
+import type { Within } from "../kernel/within.ts";
 import {
   bootCheckNames,
   bootChecks,
@@ -26,17 +26,17 @@ import { FirnError, orThrow, type Refusal } from "../../model/problem.ts";
 const HEAD = 65_536;
 
 /** Kernel flavours with a kernel in /boot: lts, virt, … */
-export function kernelFlavors(root: string): string[] {
-  return names(insideRoot(root, "/boot")).flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
+export function kernelFlavors(root: Within): string[] {
+  return root.names("/boot").flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
 }
 
 /**
  * Bytes of the initramfs images in a root: what a change of its kernel or of mkinitfs writes anew, which apk does not
  * count.
  */
-export function initramfsBytes(root: string): number {
-  const images = names(insideRoot(root, "/boot")).filter((name) => name.startsWith("initramfs-"));
-  return images.reduce((sum, name) => sum + (lstat(insideRoot(root, `/boot/${name}`))?.size ?? 0), 0);
+export function initramfsBytes(root: Within): number {
+  const images = root.names("/boot").filter((name) => name.startsWith("initramfs-"));
+  return images.reduce((sum, name) => sum + (root.lstat(`/boot/${name}`)?.size ?? 0), 0);
 }
 
 export interface BootFiles {
@@ -45,32 +45,34 @@ export interface BootFiles {
 }
 
 /** Named as the boot loader does, which takes no link inside a generation for what it is there. */
-export function bootFiles(root: string, flavor: string): BootFiles {
-  const boot = `${root}/boot`;
-  return { kernel: `${boot}/vmlinuz-${flavor}`, initramfs: `${boot}/initramfs-${flavor}` };
+export function bootFiles(flavor: string): BootFiles {
+  return { kernel: `/boot/vmlinuz-${flavor}`, initramfs: `/boot/initramfs-${flavor}` };
 }
 
 /** Where the files of one kernel lie. */
 interface Place {
   /** The volume's top level. */
-  top: string;
-  root: string;
+  top: Within;
+  root: Within;
   flavor: string;
 }
 
-/** What such a file is called inside the root. */
-const nameIn = ({ root }: Place, path: string): string => path.slice(root.length);
-
-function kernelFacts(place: Place): KernelFacts {
-  const { kernel } = bootFiles(place.root, place.flavor);
-  const head = readBytes(kernel, 0, HEAD);
+function kernelFacts({ root, flavor }: Place): KernelFacts {
+  const { kernel } = bootFiles(flavor);
+  using file = root.ownFile(kernel);
+  const head = file.read(HEAD, 0);
   return {
-    name: nameIn(place, kernel),
-    bytes: lstat(kernel)?.size ?? 0,
+    name: kernel,
+    bytes: file.stat().size,
     peBytes: peLength(head),
     stated: kernelRelease(head),
-    noted: readTextIfAny(insideRoot(place.root, `/usr/share/kernel/${place.flavor}/kernel.release`))?.trim(),
+    noted: root.text(`/usr/share/kernel/${flavor}/kernel.release`)?.trim(),
   };
+}
+
+function layoutOf(root: Within, name: string): FileLayout {
+  using file = root.ownFile(name);
+  return fileLayout(file);
 }
 
 /** `uname -r` of a kernel that passed its check. */
@@ -80,17 +82,17 @@ function releaseIn(place: Place): string {
 
 /** Read by the generation's own programs, to the end; undefined where they cannot. */
 function readInitramfs({ top, root }: Place, path: string, release: string): InitramfsContent | undefined {
-  const inside = path.slice(root.length);
-  const format = initramfsFormat(readBytes(path, 0, 16));
+  using image = root.ownFile(path);
+  const format = initramfsFormat(image.read(16, 0));
   if (format === undefined) return undefined;
   // busybox's programs want a /dev, which the root of a generation made by hand need not have.
   using chroot = enterRoot({ top, root, commons: [], readonly: true });
   const where = { chroot: chroot.path };
   try {
-    if (format !== "cpio") run([format, "-t", inside], where);
+    if (format !== "cpio") run([format, "-t", path], where);
     const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
-    const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], where);
-    const builtin = readTextIfAny(insideRoot(root, `/lib/modules/${release}/modules.builtin`)) ?? "";
+    const { stdout } = runPiped([...unpack, path], ["cpio", "-t"], where);
+    const builtin = root.text(`/lib/modules/${release}/modules.builtin`) ?? "";
     return initramfsContent(stdout, release, builtin);
   } catch (error) {
     // It is damaged, or cpio met the end of the file before the end of the archive.
@@ -109,30 +111,27 @@ function asked<Facts>(check: BootCheck<Facts>, gather: (place: Place) => Facts):
 /** The registry, with eyes: it does not compile when a check has nobody who gathers for it. */
 const registry: { readonly [Name in keyof BootFacts]: Asked } = {
   folder: asked(bootChecks.folder, ({ root }) => {
-    const found = lstat(`${root}/boot`);
+    const found = root.lstat("/boot");
     return { name: "/boot", kind: found && typeOf(found) };
   }),
-  files: asked(bootChecks.files, (place) =>
-    Object.values(bootFiles(place.root, place.flavor)).map((path) => {
-      const found = lstat(path);
-      return { name: nameIn(place, path), kind: found && typeOf(found), bytes: found?.size ?? 0 };
+  files: asked(bootChecks.files, ({ root, flavor }) =>
+    Object.values(bootFiles(flavor)).map((name) => {
+      const found = root.lstat(name);
+      return { name, kind: found && typeOf(found), bytes: found?.size ?? 0 };
     }),
   ),
   kernel: asked(bootChecks.kernel, kernelFacts),
   modules: asked(bootChecks.modules, (place) => {
     const release = releaseIn(place);
-    return { release, present: isDirectory(insideRoot(place.root, `/lib/modules/${release}`)) };
+    return { release, present: place.root.isDirectory(`/lib/modules/${release}`) };
   }),
   initramfs: asked(bootChecks.initramfs, (place) => {
-    const { initramfs } = bootFiles(place.root, place.flavor);
+    const { initramfs } = bootFiles(place.flavor);
     const release = releaseIn(place);
-    return { name: nameIn(place, initramfs), release, content: readInitramfs(place, initramfs, release) };
+    return { name: initramfs, release, content: readInitramfs(place, initramfs, release) };
   }),
-  readable: asked(bootChecks.readable, (place) =>
-    Object.values(bootFiles(place.root, place.flavor)).map((path) => ({
-      name: nameIn(place, path),
-      ...fileLayout(path),
-    })),
+  readable: asked(bootChecks.readable, ({ root, flavor }) =>
+    Object.values(bootFiles(flavor)).map((name) => ({ name, ...layoutOf(root, name) })),
   ),
 };
 
@@ -142,34 +141,32 @@ function checked(place: Place, subject: BootSubject): string {
   return releaseIn(place);
 }
 
-/** A regular file itself, not a symlink to one. */
-function isRegular(path: string): boolean {
-  const found = lstat(path);
+function isRegular(root: Within, name: string): boolean {
+  const found = root.lstat(name);
   return found !== undefined && typeOf(found) === "file";
 }
 
 /** Whether /boot is a directory of the generation's own, not a link that leads out of it. */
-function isOwnFolder(root: string): boolean {
-  const boot = lstat(`${root}/boot`);
+function isOwnFolder(root: Within): boolean {
+  const boot = root.lstat("/boot");
   return boot !== undefined && typeOf(boot) === "directory";
 }
 
-function sameExtents(a: string, b: string): boolean {
-  if (!isRegular(a) || !exists(b)) return false;
-  return JSON.stringify(fileLayout(a)) === JSON.stringify(fileLayout(b));
-}
-
-function sameFiles(root: string, base: string, flavor: string): boolean {
-  if (!isOwnFolder(root)) return false;
-  const [now, before] = [bootFiles(root, flavor), bootFiles(base, flavor)];
-  return sameExtents(now.kernel, before.kernel) && sameExtents(now.initramfs, before.initramfs);
+function sameFiles(root: Within, base: Within, flavor: string): boolean {
+  if (!isOwnFolder(root) || !isOwnFolder(base)) return false;
+  return Object.values(bootFiles(flavor)).every(
+    (name) =>
+      isRegular(root, name) &&
+      isRegular(base, name) &&
+      JSON.stringify(layoutOf(root, name)) === JSON.stringify(layoutOf(base, name)),
+  );
 }
 
 /**
  * Looks at the files that a boot menu entry names, without reading all of them: regular, not empty, the kernel a whole
  * PE file. Gives `uname -r`. Throws E_BOOT_FILES.
  */
-export function requireBootFiles(root: string, flavor: string): string {
+export function requireBootFiles(root: Within, flavor: string): string {
   return checked({ top: root, root, flavor }, { flavor, draft: false, unchanged: false });
 }
 
@@ -178,7 +175,7 @@ export function requireBootFiles(root: string, flavor: string): string {
  * the same release, no holes, no LZO. Files that are those of `base`, extent by extent, were checked when firn sealed
  * that. Gives `uname -r`. Everything must have been flushed. Throws E_BOOT_FILES.
  */
-export function checkBootFiles(top: string, root: string, flavor: string, base: string | undefined): string {
+export function checkBootFiles(top: Within, root: Within, flavor: string, base: Within | undefined): string {
   const unchanged = base !== undefined && sameFiles(root, base, flavor);
   return checked({ top, root, flavor }, { flavor, draft: true, unchanged });
 }
@@ -187,18 +184,19 @@ export function checkBootFiles(top: string, root: string, flavor: string, base: 
  * Writes anew what rEFInd's driver could not read: files with holes, preallocated tails or LZO. Everything must have
  * been flushed, and must be again when this gives the path of something: what it wrote, as inside the root.
  */
-export function makeBootFilesReadable(root: string, flavors: readonly string[]): string[] {
+export function makeBootFilesReadable(root: Within, flavors: readonly string[]): string[] {
   if (!isOwnFolder(root)) return [];
   const written = flavors
-    .flatMap((flavor) => Object.values(bootFiles(root, flavor)))
-    .filter((path) => {
-      if (!isRegular(path)) return false;
-      const { extents, bytes } = fileLayout(path);
+    .flatMap((flavor) => Object.values(bootFiles(flavor)))
+    .filter((name) => {
+      if (!isRegular(root, name)) return false;
+      const { extents, bytes } = layoutOf(root, name);
       return unreadable(extents, bytes) !== undefined;
     });
-  for (const path of written) {
-    copyFile(path, `${path}.firn-new`);
-    rename(`${path}.firn-new`, path);
+  for (const name of written) {
+    using file = root.ownFile(name);
+    root.copy(file, `${name}.firn-new`, file.stat().mode & 0o7777);
+    root.rename(`${name}.firn-new`, name);
   }
-  return written.map((path) => path.slice(root.length));
+  return written;
 }

@@ -1,8 +1,7 @@
 import { refuse, type Refusal } from "../../model/problem.ts";
 import { roundedUpSize } from "../../model/text/size.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, isDirectory, removeFile } from "../kernel/files.ts";
-import { filesystemSpace } from "../kernel/stat.ts";
+import { Fd, exists, isDirectory, removeFile, filesystemSpace } from "../kernel/files.ts";
 
 /**
  * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes`

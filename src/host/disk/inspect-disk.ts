@@ -11,9 +11,8 @@ import { findPartitions } from "./map.ts";
 import { placeOfDevice, type Place } from "./medium.ts";
 import { isClaimed } from "../kernel/devices.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, names, readText, readTextIfAny } from "../kernel/files.ts";
+import { Fd, names, readText, readTextIfAny, stat, typeOf, type FileStat } from "../kernel/files.ts";
 import { isLocked } from "../kernel/lock.ts";
-import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import {
   attribute,
   deviceNumber,

@@ -6,9 +6,8 @@ import { FirnError, orThrow } from "../../model/problem.ts";
 import { claim, mediumBytes } from "../kernel/devices.ts";
 import { randomBytes, randomHex } from "../kernel/environment.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, readBytes } from "../kernel/files.ts";
+import { Fd, readBytes, stat, typeOf } from "../kernel/files.ts";
 import { run } from "../kernel/run.ts";
-import { stat, typeOf } from "../kernel/stat.ts";
 
 /** Random GUIDs for a disk and its partitions. */
 export function newGuids(): DiskGuids {

@@ -5,9 +5,8 @@ import { FirnError } from "../../model/problem.ts";
 import { parseMbr } from "../../model/disk/signature.ts";
 import { attachLoop, mediumBytes, sectorSize } from "../kernel/devices.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, names, readBytes } from "../kernel/files.ts";
+import { Fd, names, readBytes, stat, typeOf, type FileStat } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
-import { stat, typeOf, type FileStat } from "../kernel/stat.ts";
 import { placeOf, placeOfDevice, placeOfLoop, type Place } from "./medium.ts";
 import {
   attribute,

@@ -3,8 +3,7 @@
  * Open to the other doors: a volume is locked by its medium.
  */
 import { loopBacking } from "../kernel/devices.ts";
-import { names } from "../kernel/files.ts";
-import { stat, typeOf } from "../kernel/stat.ts";
+import { names, stat, typeOf } from "../kernel/files.ts";
 import {
   attribute,
   deviceNumber,

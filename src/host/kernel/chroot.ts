@@ -1,13 +1,15 @@
 import { layout } from "../../model/volume/layout.ts";
-import { exists, insideRoot, isDirectory, isFile, makeDirectories, readTextIfAny, writeText } from "./files.ts";
-import { Mount, MountStack, runDirectory } from "./mounts.ts";
+import { readTextIfAny } from "./files.ts";
+import { endOthers } from "./isolate.ts";
+import { Mount, makeReadonly, runDirectory } from "./mounts.ts";
 import { MS, S, sys } from "./sys.ts";
+import { Within } from "./within.ts";
 
 export interface ChrootWish {
   /** The volume's top level. */
-  top: string;
+  top: Within;
   /** The root subvolume of the draft, or of a sealed generation to look into. */
-  root: string;
+  root: Within;
   commons: readonly { name: string; path: string }[];
   /** A sealed generation and its commons are only looked at: no mount point is made in it. */
   readonly?: boolean;
@@ -22,23 +24,40 @@ export interface ChrootWish {
 /** Where a generation's own programs run. */
 export interface Chroot extends Disposable {
   path: string;
+  /** The same, for firn's own reading and writing. */
+  root: Within;
 }
 
 /** Folder for firn's own files inside: on the tmpfs of /run, so that nothing of it stays in the generation. */
 export const INSIDE = "/run/firn";
 
+/** Shows a file or folder of the host, for reading, in place of what lies at a name. */
+function bindReadonly(root: Within, source: string, inside: string): void {
+  using point = root.point(inside);
+  if (point === undefined) return;
+  Mount.bind(source, point.path);
+  // Looked up anew: what was opened before lies under the mount.
+  using bound = root.point(inside);
+  if (bound !== undefined) makeReadonly(bound.path);
+}
+
 /** The host's name servers, where a symlink to /run/resolv.conf and a plain file both find them. */
-function provideResolver(root: string, own: boolean, stack: MountStack): void {
+function provideResolver(root: Within, own: boolean): void {
   const hosts = readTextIfAny("/etc/resolv.conf");
   if (hosts === undefined) return;
-  const kept = `${insideRoot(root, "/run")}/resolv.conf`;
-  writeText(kept, hosts);
-  const file = insideRoot(root, "/etc/resolv.conf");
-  if (file === kept) return;
+  const write = (name: string): void => {
+    using file = root.makeFile(name);
+    file.write(hosts);
+  };
+  const file = "/etc/resolv.conf";
+  const kept = "/run/resolv.conf";
+  write(kept);
+  const led = root.locate(file);
+  if (led === root.locate(kept)) return;
   // A volume made by hand has the symlink lead to /tmp, which is in memory here as /run is.
-  const inMemory = ["/run", "/tmp"].some((folder) => file.startsWith(`${insideRoot(root, folder)}/`));
-  if (inMemory && isDirectory(file.slice(0, file.lastIndexOf("/")))) writeText(file, hosts);
-  else if (own && isFile(file)) stack.add(Mount.bind(kept, file, true));
+  if (["/run", "/tmp"].some((folder) => led.startsWith(`${root.locate(folder)}/`)))
+    write(led.slice(root.locate("/").length));
+  else if (own && root.isFile(file)) bindReadonly(root, root.locate(kept), file);
 }
 
 /** Major and minor numbers: Documentation/admin-guide/devices.txt of Linux. */
@@ -61,7 +80,7 @@ const DEVICE_LINKS: readonly (readonly [name: string, target: string])[] = [
 ];
 
 /** The usual nodes in a fresh tmpfs, with terminals of its own. */
-function makeDevices(dev: string): Mount {
+function makeDevices(dev: string): void {
   for (const [name, mode, major, minor] of NODES) {
     sys.mknod(`${dev}/${name}`, S.IFCHR | mode, major, minor);
     // mknod() heeds the umask.
@@ -72,55 +91,62 @@ function makeDevices(dev: string): Mount {
   sys.chmod(`${dev}/shm`, 0o1777);
   sys.mkdir(`${dev}/pts`, 0o755);
   // 5 is the group tty of Alpine.
-  return Mount.make("firn", `${dev}/pts`, "devpts", MS.NOSUID | MS.NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+  Mount.make("firn", `${dev}/pts`, "devpts", MS.NOSUID | MS.NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
 }
 
 /** Mounts a root with /dev /proc /sys /run /tmp, the commons and the host's name servers, until its scope ends. */
 export function enterRoot(wish: ChrootWish): Chroot {
-  const stack = new MountStack();
   const path = runDirectory("root");
-  const at = (inside: string): string | undefined => {
-    const point = insideRoot(path, inside);
-    if (!isDirectory(point)) {
-      if (wish.readonly) return undefined;
-      makeDirectories(point);
-    }
-    return point;
-  };
-  const add = (source: string, inside: string, type: string, flags: number, data = ""): void => {
-    const point = at(inside);
-    if (point !== undefined) stack.add(Mount.make(source, point, type, flags, data));
+  const mount = Mount.bind(wish.root.path, path);
+  let root: Within | undefined;
+  const leave = (): void => {
+    endOthers();
+    root?.[Symbol.dispose]();
+    // All the other mounts lie below it: they are let go with it, at once.
+    mount[Symbol.dispose]();
   };
   try {
-    stack.add(Mount.bind(wish.root, path, wish.readonly));
-    add("proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC);
-    add("sysfs", "/sys", "sysfs", MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.RDONLY);
-    // Read-only: what is set there is the running machine's.
-    for (const inside of ["/proc/sys", "/proc/sysrq-trigger"]) {
-      const point = insideRoot(path, inside);
-      if (exists(point)) stack.add(Mount.bind(point, point, true));
-    }
-    if (wish.hostDevices) add("/dev", "/dev", "", MS.BIND | MS.REC);
-    else {
-      add("firn", "/dev", "tmpfs", MS.NOSUID | MS.NOEXEC, "mode=0755");
-      const dev = at("/dev");
-      if (dev !== undefined) stack.add(makeDevices(dev));
-    }
-    add("firn", "/run", "tmpfs", MS.NOSUID | MS.NODEV, "mode=0755");
-    add("firn", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777");
-    for (const common of wish.commons) {
-      const source = `${wish.top}/${layout.common(common.name)}`;
-      if (exists(source)) add(source, common.path, "", MS.BIND);
-    }
-    provideResolver(path, wish.hostResolver === true, stack);
-    for (const { from, to } of wish.binds ?? []) {
-      const point = insideRoot(path, to);
-      makeDirectories(point);
-      stack.add(Mount.bind(from, point, true));
-    }
-    return { path, [Symbol.dispose]: () => stack[Symbol.dispose]() };
+    if (wish.readonly) makeReadonly(path);
+    root = Within.root(path);
+    fill(root, wish);
+    return { path, root, [Symbol.dispose]: leave };
   } catch (error) {
-    stack[Symbol.dispose]();
+    leave();
     throw error;
+  }
+}
+
+function fill(root: Within, wish: ChrootWish): void {
+  const add = (source: string, inside: string, type: string, flags: number, data = ""): void => {
+    if (!root.isDirectory(inside)) {
+      if (wish.readonly) return;
+      root.makeDirectories(inside);
+    }
+    using point = root.point(inside);
+    if (point !== undefined) Mount.make(source, point.path, type, flags, data);
+  };
+  add("proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC);
+  add("sysfs", "/sys", "sysfs", MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.RDONLY);
+  // Read-only: what is set there is the running machine's.
+  for (const inside of ["/proc/sys", "/proc/sysrq-trigger"]) {
+    using own = root.point(inside);
+    if (own !== undefined) bindReadonly(root, own.path, inside);
+  }
+  if (wish.hostDevices) add("/dev", "/dev", "", MS.BIND | MS.REC);
+  else {
+    add("firn", "/dev", "tmpfs", MS.NOSUID | MS.NOEXEC, "mode=0755");
+    using dev = root.point("/dev");
+    if (dev !== undefined) makeDevices(dev.path);
+  }
+  add("firn", "/run", "tmpfs", MS.NOSUID | MS.NODEV, "mode=0755");
+  add("firn", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777");
+  for (const common of wish.commons) {
+    using source = wish.top.point(layout.common(common.name));
+    if (source !== undefined) add(source.path, common.path, "", MS.BIND);
+  }
+  provideResolver(root, wish.hostResolver === true);
+  for (const { from, to } of wish.binds ?? []) {
+    root.makeDirectories(to);
+    bindReadonly(root, from, to);
   }
 }

@@ -1,6 +1,5 @@
 import { isSysError } from "./failure.ts";
-import { Fd } from "./files.ts";
-import { typeOf } from "./stat.ts";
+import { Fd, typeOf } from "./files.ts";
 import { O, sys } from "./sys.ts";
 
 /** Bytes of a disk, partition or image file. */

@@ -1,8 +1,8 @@
-import { FirnError } from "../../model/problem.ts";
 import { mintId } from "../../model/volume/ids.ts";
 import { SysError, isSysError } from "./failure.ts";
-import { typeOf } from "./stat.ts";
-import { O, RENAME_NOREPLACE, sys, type FileStat } from "./sys.ts";
+import { O, S, sys, type FileStat } from "./sys.ts";
+
+export type { FileStat } from "./sys.ts";
 
 /** An open file descriptor, closed when its scope ends. */
 export class Fd implements Disposable {
@@ -34,6 +34,16 @@ export class Fd implements Disposable {
     return new Fd(number);
   }
 
+  /** The same file or directory for a call that takes a path and follows it, in this process alone. */
+  get path(): string {
+    return `/proc/self/fd/${this.number}`;
+  }
+
+  /** As `path`, of a directory, for calls that look at a symlink itself. */
+  get folder(): string {
+    return `${this.path}/.`;
+  }
+
   stat(): FileStat {
     return sys.fstat(this.number);
   }
@@ -57,9 +67,62 @@ export class Fd implements Disposable {
     sys.fsync(this.number);
   }
 
+  /**
+   * What was written is with the disk, and durable with the filesystem's next commit, whoever makes it.
+   */
+  pushOut(): void {
+    sys.pushOut(this.number);
+  }
+
   [Symbol.dispose](): void {
     sys.close(this.number);
   }
+}
+
+/** What is noted about what lies at a path, symlinks followed; undefined where there is nothing. */
+export function stat(path: string): FileStat | undefined {
+  return sys.stat(path, true) ?? undefined;
+}
+
+/** As stat, of a symlink itself. */
+export function lstat(path: string): FileStat | undefined {
+  return sys.stat(path, false) ?? undefined;
+}
+
+type FileType = "file" | "directory" | "symlink" | "block device" | "socket" | "other";
+
+export function typeOf({ mode }: FileStat): FileType {
+  switch (mode & S.IFMT) {
+    case S.IFREG:
+      return "file";
+    case S.IFDIR:
+      return "directory";
+    case S.IFLNK:
+      return "symlink";
+    case S.IFBLK:
+      return "block device";
+    case S.IFSOCK:
+      return "socket";
+    default:
+      return "other";
+  }
+}
+
+/** Sets the owner, and the mode, which a symlink has none of. */
+export function own(path: string, { uid, gid }: { uid: number; gid: number }, mode?: number): void {
+  sys.lchown(path, uid, gid);
+  if (mode !== undefined) sys.chmod(path, mode);
+}
+
+/** Gives `to` the times of last access and last change that `from` has; of symlinks themselves. */
+export function copyTimes(from: string, to: string): void {
+  sys.copyTimes(from, to);
+}
+
+/** Bytes in all, and free for anybody, of the filesystem that a path is on. */
+export function filesystemSpace(path: string): { total: number; free: number } {
+  const { blockSize, blocks, available } = sys.statfs(path);
+  return { total: blocks * blockSize, free: available * blockSize };
 }
 
 /** The bytes of a file from `offset`, at most `length` of them. */
@@ -80,35 +143,10 @@ export function readText(path: string): string {
   return text;
 }
 
-/**
- * The text of a regular file of at most `max` bytes (a mebibyte at most), or undefined where there is none. Never
- * waits, and follows no symlink. Throws SysError for what cannot be read, is something else, or is larger.
- */
-export function readSmallText(path: string, max: number): string | undefined {
-  return sys.smallText(path, max) ?? undefined;
-}
-
 /** Writes a new file or replaces the content of an old one, in place. */
 export function writeText(path: string, text: string, mode = 0o644): void {
   using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, mode);
   sys.write(fd.number, text);
-}
-
-/** As writeText; what was written is durable with the filesystem's next commit, whoever makes it. */
-export function writeTextForCommit(path: string, text: string, mode = 0o644): void {
-  using fd = Fd.open(path, O.WRONLY | O.CREAT | O.TRUNC, mode);
-  fd.write(text);
-  sys.pushOut(fd.number);
-}
-
-/**
- * Replaces a file so that a crash leaves the old or the new text, once the filesystem is flushed before and after by
- * the caller.
- */
-export function replaceText(path: string, text: string, mode = 0o644): void {
-  const beside = `${path}.new`;
-  writeText(beside, text, mode);
-  sys.rename(beside, path, 0);
 }
 
 /** Copies the content and mode of a regular file; the copy has neither holes nor preallocation. */
@@ -161,67 +199,9 @@ export function makeDirectories(path: string, mode = 0o755): void {
   }
 }
 
-/**
- * rm -rf, without following symlinks. Throws E_FILE at a directory of another filesystem or subvolume: that is not its
- * to empty.
- */
-export function removeTree(path: string): void {
-  const stat = sys.stat(path, false);
-  if (stat !== null) removeWithin(path, stat, stat.dev);
-}
-
-function removeWithin(path: string, stat: FileStat, device: number): void {
-  if (typeOf(stat) !== "directory") return sys.unlink(path);
-  // Directories only: overlayfs gives files the device of the layer that they lie on.
-  if (stat.dev !== device) throw new FirnError("E_FILE", `${path} is a filesystem or subvolume of its own.`);
-  for (const name of sys.readdir(path)) {
-    const inner = sys.stat(`${path}/${name}`, false);
-    if (inner !== null) removeWithin(`${path}/${name}`, inner, device);
-  }
-  sys.rmdir(path);
-}
-
-/** Makes or replaces a symlink. */
-export function link(target: string, path: string): void {
-  if (exists(path)) sys.unlink(path);
-  sys.symlink(target, path);
-}
-
-/**
- * Follows `path` inside `root` as a process chrooted there would, so that an absolute symlink in a generation
- * cannot lead out of it. Gives the path as seen from outside. Throws E_FILE on a loop.
- */
-export function insideRoot(root: string, path: string): string {
-  // The next name last.
-  const rest = path.split("/").reverse();
-  let at = "";
-  let hops = 0;
-  for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") {
-      at = at.slice(0, Math.max(0, at.lastIndexOf("/")));
-      continue;
-    }
-    const target = sys.readlink(`${root}${at}/${part}`);
-    if (target === null) {
-      at += `/${part}`;
-      continue;
-    }
-    if (++hops > 40) throw new FirnError("E_FILE", `${path}: too many symlinks.`);
-    if (target.startsWith("/")) at = "";
-    rest.push(...target.split("/").reverse());
-  }
-  return `${root}${at === "" ? "/" : at}`;
-}
-
 /** rename(2): replaces the target. */
 export function rename(from: string, to: string): void {
   sys.rename(from, to, 0);
-}
-
-/** Renames, and throws EEXIST rather than replace something. */
-export function renameNew(from: string, to: string): void {
-  sys.rename(from, to, RENAME_NOREPLACE);
 }
 
 export function makeDirectory(path: string, mode = 0o755): void {

@@ -1,9 +1,8 @@
 import { FirnError } from "../../model/problem.ts";
 import { isSysError } from "./failure.ts";
-import { exists, Fd, readTextIfAny } from "./files.ts";
+import { exists, Fd, readTextIfAny, typeOf } from "./files.ts";
 import { RUN, runDirectory } from "./mounts.ts";
 import { checkInterrupt, pause } from "./run.ts";
-import { typeOf } from "./stat.ts";
 import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
 
 /** Milliseconds between two looks at a lock that somebody else holds. */

@@ -1,4 +1,3 @@
-import { endOthers } from "./isolate.ts";
 import { makeDirectories } from "./files.ts";
 import { MNT_DETACH, MS, sys } from "./sys.ts";
 
@@ -22,15 +21,17 @@ export class Mount implements Disposable {
     return new Mount(path);
   }
 
-  /** A filesystem on a disk. It notes no times of access: looking would be writing. */
+  /**
+   * A filesystem on a disk. It notes no times of access: looking would be writing. Its device nodes are none: what they
+   * reach is the machine's.
+   */
   static disk(device: string, path: string, type: string, access: "read" | "write", data: string): Mount {
-    return Mount.make(device, path, type, access === "read" ? MS.RDONLY | MS.NOATIME : MS.NOATIME, data);
+    const flags = MS.NOATIME | MS.NODEV;
+    return Mount.make(device, path, type, access === "read" ? flags | MS.RDONLY : flags, data);
   }
 
-  static bind(source: string, path: string, readonly = false): Mount {
-    const mount = Mount.make(source, path, "", MS.BIND | MS.REC);
-    if (readonly) sys.mount("none", path, "", MS.BIND | MS.REMOUNT | MS.RDONLY, "");
-    return mount;
+  static bind(source: string, path: string): Mount {
+    return Mount.make(source, path, "", MS.BIND | MS.REC);
   }
 
   /** Unmounts. A filesystem whose last write failed says so here, so the result is checked by throwing. */
@@ -47,24 +48,14 @@ export class Mount implements Disposable {
   }
 }
 
-/** Changes options of a mounted filesystem: `compress=zstd`. */
-export function remount(path: string, options: string): void {
-  sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME, options);
+/** Lets nothing be written through one mount of something, and no device node in it be one. */
+export function makeReadonly(path: string): void {
+  sys.mount("none", path, "", MS.BIND | MS.REMOUNT | MS.RDONLY | MS.NODEV, "");
 }
 
-/** Mounts of which all lie below the first: they are let go with it, at once. */
-export class MountStack implements Disposable {
-  private readonly mounts: Mount[] = [];
-
-  add(mount: Mount): Mount {
-    this.mounts.push(mount);
-    return mount;
-  }
-
-  [Symbol.dispose](): void {
-    endOthers();
-    this.mounts[0]?.[Symbol.dispose]();
-  }
+/** Changes options of a mounted filesystem: `compress=zstd`. */
+export function remount(path: string, options: string): void {
+  sys.mount("none", path, "", MS.REMOUNT | MS.NOATIME | MS.NODEV, options);
 }
 
 let scratchMount: string | undefined;

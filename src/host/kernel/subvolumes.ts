@@ -1,5 +1,5 @@
 import { isSysError } from "./failure.ts";
-import { Fd } from "./files.ts";
+import type { Fd } from "./files.ts";
 import { sys, type SubvolumeInfo } from "./sys.ts";
 
 /** btrfs's calls, a function each, on open directories. What firn does with them is host/volume's. */
@@ -82,8 +82,7 @@ export interface FileLayout {
 }
 
 /** The layout of a file on btrfs. */
-export function fileLayout(path: string): FileLayout {
-  using fd = Fd.reading(path);
+export function fileLayout(fd: Fd): FileLayout {
   const { ino, size, mtime } = fd.stat();
   return { inode: ino, bytes: size, mtime, extents: sys.extents(fd.number, ino) };
 }

@@ -36,12 +36,25 @@ export interface SubvolumeInfo {
   parentUuid: string;
 }
 
-type OpenFlag = "RDONLY" | "WRONLY" | "RDWR" | "CREAT" | "EXCL" | "TRUNC" | "DIRECTORY" | "NOFOLLOW";
+type OpenFlag =
+  | "RDONLY"
+  | "WRONLY"
+  | "RDWR"
+  | "CREAT"
+  | "EXCL"
+  | "TRUNC"
+  | "DIRECTORY"
+  | "NOFOLLOW"
+  | "PATH"
+  | "NOCTTY"
+  | "NONBLOCK";
 
 interface Native {
   args: string[];
   /** Flags of open(2), whose values differ between architectures. */
   readonly O: Readonly<Record<OpenFlag, number>>;
+  /** What a name may lead through, of openat2(2). */
+  readonly RESOLVE: Readonly<Record<"BENEATH" | "IN_ROOT" | "NO_SYMLINKS" | "NO_XDEV", number>>;
   /** What a failed call throws. Not there in Node, where only code that calls nothing runs. */
   setErrorMaker?(make: (code: string, call: string, path: string | null, reason: string) => Error): void;
   open(path: string, flags: number, mode: number): number;
@@ -52,11 +65,24 @@ interface Native {
   equal(a: number, b: number): boolean;
   stat(path: string, follow: boolean): FileStat | null;
   fstat(fd: number): FileStat;
+  openAt(directory: number, path: string, flags: number, mode: number, resolve: number): number;
+  statAt(directory: number, path: string, follow: boolean, resolve: number): FileStat | null;
+  existsAt(directory: number, path: string, resolve: number): boolean;
+  readlinkAt(directory: number, path: string, resolve: number): string | null;
+  /** A regular file of at most `max` bytes; null where there is none. Never waits. */
+  textAt(directory: number, path: string, max: number, resolve: number): string | null;
+  namesAt(directory: number, path: string, resolve: number): string[];
+  mkdirAt(directory: number, path: string, mode: number, resolve: number): void;
+  unlinkAt(directory: number, path: string, resolve: number): void;
+  rmdirAt(directory: number, path: string, resolve: number): void;
+  symlinkAt(directory: number, path: string, target: string, resolve: number): void;
+  renameAt(directory: number, from: string, to: string, flags: number, resolve: number): void;
+  fchmod(fd: number, mode: number): void;
+  fchown(fd: number, uid: number, gid: number): void;
   /** A symlink counts, wherever it leads. */
   exists(path: string): boolean;
   /** A whole file; null where there is none. */
   text(path: string): string | null;
-  smallText(path: string, max: number): string | null;
   readdir(path: string): string[];
   /** Null where there is no symlink. */
   readlink(path: string): string | null;

@@ -1,6 +1,6 @@
 /** Whether a root is of use once it boots. */
-import { insideRoot, isFile, names, readTextIfAny } from "../kernel/files.ts";
-import { stat, typeOf } from "../kernel/stat.ts";
+import { typeOf } from "../kernel/files.ts";
+import type { Within } from "../kernel/within.ts";
 import { isSysError } from "../kernel/failure.ts";
 import {
   fitnessChecks,
@@ -14,31 +14,32 @@ import {
   type Login,
 } from "../../model/machine/fitness.ts";
 
-/** Where the files of one root lie, and what its fstab shares. */
+/** The files of one root, and what its fstab shares. */
 interface Root {
-  readonly path: string;
+  readonly files: Within;
   readonly shared: readonly string[];
 }
 
-function textIn({ path }: Root, name: string): string | undefined {
-  const file = insideRoot(path, name);
-  return isFile(file) ? readTextIfAny(file) : undefined;
+function textIn({ files }: Root, name: string): string | undefined {
+  return files.isFile(name) ? files.text(name) : undefined;
 }
 
-function runs({ path }: Root, name: string): boolean {
-  const found = stat(insideRoot(path, name));
+function runs({ files }: Root, name: string): boolean {
+  const found = files.stat(name);
   return found !== undefined && typeOf(found) === "file" && found.size > 0 && (found.mode & 0o111) !== 0;
 }
 
 const loginsIn = (root: Root): Login[] => parseLogins(textIn(root, "/etc/passwd") ?? "");
 
 function startsServer(root: Root): boolean {
-  const runlevels = insideRoot(root.path, "/etc/runlevels");
-  return names(runlevels).some((level) =>
-    names(`${runlevels}/${level}`).some(
-      (service) => sshServices.some((name) => name === service) && runs(root, `/etc/init.d/${service}`),
-    ),
-  );
+  const runlevels = "/etc/runlevels";
+  return root.files
+    .names(runlevels)
+    .some((level) =>
+      root.files
+        .names(`${runlevels}/${level}`)
+        .some((service) => sshServices.some((name) => name === service) && runs(root, `/etc/init.d/${service}`)),
+    );
 }
 
 type Asked = (root: Root) => readonly string[];

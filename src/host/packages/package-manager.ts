@@ -1,4 +1,6 @@
 /** The port to package managers. Outside host/packages nobody knows which one it is. */
+import type { Chroot } from "../kernel/chroot.ts";
+import type { Within } from "../kernel/within.ts";
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
 import type { OnProgress, PackageSources, PackageWish, Simulation, SourceWish } from "../../model/packages/wish.ts";
@@ -17,7 +19,7 @@ export interface Supply extends Disposable {
   checkLocal(packages: readonly string[]): void;
   files(name: string): string[];
   unpack(name: string, into: string): void;
-  fill(root: string, packages: readonly string[], onProgress: OnProgress): readonly string[];
+  fill(root: Within, packages: readonly string[], onProgress: OnProgress): readonly string[];
 }
 
 /**
@@ -29,27 +31,27 @@ export interface PackageManager {
   readonly supply: (wish: SupplyWish) => Supply;
 
   /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE. */
-  readonly sources: (root: string, wish: SourceWish, release?: string) => PackageSources;
+  readonly sources: (root: Within, wish: SourceWish, release?: string) => PackageSources;
   /** Works on a read-only root. Throws what `change` throws, before anything is changed. */
-  readonly simulate: (chroot: string, sources: PackageSources, wish: PackageWish) => Simulation;
+  readonly simulate: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => Simulation;
   /** Puts what the change needs from the network into the cache, verified; gives its bytes. */
-  readonly fetch: (chroot: string, sources: PackageSources, wish: PackageWish) => number;
+  readonly fetch: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => number;
   /** Changes the packages; after a failure the root is to be thrown away. Gives what scripts and warnings said. */
   readonly change: (
-    chroot: string,
+    chroot: Chroot,
     sources: PackageSources,
     wish: PackageWish,
     onProgress: OnProgress,
   ) => readonly string[];
 
-  readonly installed: (root: string) => InstalledPackage[];
+  readonly installed: (root: Within) => InstalledPackage[];
   /**
    * Absolute paths of files in some packages that the second root lacks or has with another content, as the databases
    * say.
    */
-  readonly changedFiles: (before: string, after: string, names: ReadonlySet<string>) => Set<string>;
+  readonly changedFiles: (before: Within, after: Within, names: ReadonlySet<string>) => Set<string>;
   /** The distribution's release; undefined where the root does not say. */
-  readonly release: (root: string) => string | undefined;
+  readonly release: (root: Within) => string | undefined;
 
   /** Whether a path (relative to its root) is written in every run, changed or not. */
   readonly isBookkeeping: (path: string) => boolean;
@@ -68,11 +70,11 @@ export const packageManager: PackageManager = {
   architecture: hostArchitecture,
   supply: (wish) => ApkSupply.open(wish),
   sources: packageSources,
-  simulate: (chroot, sources, wish) => simulate(insideApk(chroot, sources), words(wish)),
-  fetch: (chroot, sources, wish) => predownload(insideApk(chroot, sources), words(wish)),
+  simulate: (chroot, sources, wish) => simulate(insideApk(chroot.path, sources), words(wish)),
+  fetch: (chroot, sources, wish) => predownload(insideApk(chroot.path, sources), words(wish)),
   change: (chroot, sources, wish, onProgress) => {
-    keepSources(chroot, sources, wish.release);
-    return apk(insideApk(chroot, sources), words(wish), { onProgress }).notes;
+    keepSources(chroot.root, sources, wish.release);
+    return apk(insideApk(chroot.path, sources), words(wish), { onProgress }).notes;
   },
   installed: installedPackages,
   changedFiles: filesBetween,

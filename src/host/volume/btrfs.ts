@@ -1,7 +1,6 @@
-/** Subvolumes by path. */
+/** Subvolumes by name. */
 import { isSysError } from "../kernel/failure.ts";
-import { Fd } from "../kernel/files.ts";
-import { lstat, typeOf } from "../kernel/stat.ts";
+import { Fd, typeOf } from "../kernel/files.ts";
 import {
   changedInodes,
   destroySubvolume,
@@ -13,66 +12,64 @@ import {
   takeSnapshot,
   type SubvolumeInfo,
 } from "../kernel/subvolumes.ts";
+import { split, type Within } from "../kernel/within.ts";
 
 /** Inode number of every subvolume's own directory (BTRFS_FIRST_FREE_OBJECTID). */
 const SUBVOLUME_INODE = 256;
 
-export function isSubvolume(path: string): boolean {
-  const found = lstat(path);
+export function isSubvolume(at: Within, name: string): boolean {
+  const found = at.lstat(name);
   return found !== undefined && found.ino === SUBVOLUME_INODE && typeOf(found) === "directory";
 }
 
-function split(path: string): [directory: string, name: string] {
-  const at = path.lastIndexOf("/");
-  return [path.slice(0, at), path.slice(at + 1)];
+export function createSubvolume(at: Within, name: string): void {
+  const [holder, last] = split(name);
+  using folder = at.folder(holder);
+  makeSubvolume(folder.directory, last);
 }
 
-export function createSubvolume(path: string): void {
-  const [directory, name] = split(path);
-  using parent = Fd.directory(directory);
-  makeSubvolume(parent, name);
-}
-
-export function snapshot(from: string, to: string): void {
-  const [directory, name] = split(to);
-  using source = Fd.directory(from);
-  using parent = Fd.directory(directory);
-  takeSnapshot(source, parent, name);
+export function snapshot(from: Within, at: Within, name: string): void {
+  const [holder, last] = split(name);
+  using folder = at.folder(holder);
+  takeSnapshot(from.directory, folder.directory, last);
 }
 
 /**
  * Deletes a subvolume, whatever is in it, without walking it first: reading a large one makes its deletion a
  * hundred times slower. Subvolumes nested in it are deleted first when the kernel says that there are some.
  */
-export function deleteSubvolume(path: string): void {
-  const [directory, name] = split(path);
-  using parent = Fd.directory(directory);
+export function deleteSubvolume(at: Within, name: string): void {
+  const [holder, last] = split(name);
+  using folder = at.folder(holder);
   try {
-    destroySubvolume(parent, name);
+    destroySubvolume(folder.directory, last);
   } catch (error) {
     if (!isSysError(error, "ENOTEMPTY")) throw error;
-    setReadonly(path, false);
-    for (const inner of nestedSubvolumes(path)) deleteSubvolume(`${path}/${inner}`);
-    destroySubvolume(parent, name);
+    deleteNested(folder, last);
+    destroySubvolume(folder.directory, last);
   }
+}
+
+function deleteNested(at: Within, name: string): void {
+  using subvolume = at.folder(name);
+  setReadonly(subvolume, false);
+  for (const inner of nestedSubvolumes(subvolume)) deleteSubvolume(subvolume, inner);
 }
 
 /**
  * Paths, inside a subvolume, of those right below it. The kernel has the list: walking would meet symlinks and mounts,
  * and lead out of the tree.
  */
-export function nestedSubvolumes(path: string): string[] {
-  using fd = Fd.directory(path);
-  return nestedIn(fd).map(([directory, name]) => {
-    const folder = directory === SUBVOLUME_INODE ? "" : (inodePath(fd, directory) ?? "");
+export function nestedSubvolumes({ directory: subvolume }: Within): string[] {
+  return nestedIn(subvolume).map(([directory, name]) => {
+    const folder = directory === SUBVOLUME_INODE ? "" : (inodePath(subvolume, directory) ?? "");
     return folder === "" ? name : `${folder}/${name}`;
   });
 }
 
 /** Setting the flag commits the transaction by itself. */
-export function setReadonly(path: string, readonly: boolean): void {
-  using fd = Fd.directory(path);
-  markReadonly(fd, readonly);
+export function setReadonly({ directory }: Within, readonly: boolean): void {
+  markReadonly(directory, readonly);
 }
 
 export function subvolumeInfo(path: string): SubvolumeInfo {

@@ -1,6 +1,5 @@
 import { changedPaths, subvolumeInfo } from "./btrfs.ts";
-import { entries, readLink, sameContent } from "../kernel/files.ts";
-import { lstat, typeOf, type FileStat } from "../kernel/stat.ts";
+import { entries, readLink, sameContent, lstat, typeOf, type FileStat } from "../kernel/files.ts";
 
 export type PathChange = { path: string; kind: "added" | "removed" | "changed" };
 

@@ -11,13 +11,28 @@ import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../..
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
+import { names, readLink, readText } from "../kernel/files.ts";
+import type { Within } from "../kernel/within.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
 
-function linkTarget(path: string): string | undefined {
-  const target = readLinkIfAny(path);
+type Unread = NonNullable<VolumeState["unread"]>[number][];
+
+/** What is optional to read; what cannot be read is noted, and stops nothing. */
+function ifReadable<T>(unread: Unread, name: string, read: (name: string) => T): T | undefined {
+  try {
+    return read(name);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    unread.push({ name, reason: error.reason });
+    return undefined;
+  }
+}
+
+/** Where a symlink leads, by the last part of what it says. */
+function linkTarget(top: Within, name: string, unread: Unread): string | undefined {
+  const target = ifReadable(unread, name, () => top.readLink(name));
   return target === undefined ? undefined : targetName(target);
 }
 
@@ -28,35 +43,45 @@ function bootedGeneration(mountinfo: string): GenerationId | undefined {
   return name === undefined ? undefined : parseGenerationId(name);
 }
 
-function readSlots(top: string, linkSet: LinkSetId | undefined): { slots: GenerationId[]; slotCount: number } {
+function readSlots(
+  top: Within,
+  linkSet: LinkSetId | undefined,
+  unread: Unread,
+): { slots: GenerationId[]; slotCount: number } {
   if (linkSet === undefined) return { slots: [], slotCount: 0 };
-  const entries = names(`${top}/${layout.linkSet(linkSet)}`).filter((name) => /^\d+$/.test(name));
+  const entries = top.names(layout.linkSet(linkSet)).filter((name) => /^\d+$/.test(name));
   const slots = entries
     .sort((a, b) => Number(a) - Number(b))
     .flatMap((slot) => {
-      const target = linkTarget(`${top}/${layout.linkSet(linkSet)}/${slot}`);
+      const target = linkTarget(top, `${layout.linkSet(linkSet)}/${slot}`, unread);
       const id = target === undefined ? undefined : parseGenerationId(target);
-      return id !== undefined && exists(`${top}/${layout.generation(id)}/${ROOT}`) ? [id] : [];
+      return id !== undefined && top.exists(rootFolder(id)) ? [id] : [];
     });
   return { slots, slotCount: entries.length };
 }
+
+/** Bytes. A template with a hundred commons has a fiftieth of this. */
+const LARGEST_TEMPLATE = 1 << 20;
 
 /** Bytes. A record with the changes of a thousand packages has a tenth of this. */
 const LARGEST_RECORD = 1 << 20;
 
 /** What a record says. It is optional: one that cannot be read is a fault to tell of, and stops nothing. */
-function readRecord(file: string): Pick<Generation, "record" | "fault"> {
+function readRecord(top: Within, file: string): Pick<Generation, "record" | "fault"> {
   try {
-    return { record: parseRecord(readSmallText(file, LARGEST_RECORD)) };
+    return { record: parseRecord(top.text(file, LARGEST_RECORD)) };
   } catch (error) {
     if (isSysError(error)) return { record: {}, fault: error.reason };
     throw error;
   }
 }
 
-function readGeneration(top: string, id: GenerationId): Generation {
-  const folder = `${top}/${layout.generation(id)}`;
-  return { id, ...readRecord(`${folder}/${METADATA}`), complete: exists(`${folder}/${ROOT}`) };
+/** The root of a generation, as a name that only a directory answers to. */
+const rootFolder = (id: GenerationId): string => `${layout.generation(id)}/${ROOT}/.`;
+
+function readGeneration(top: Within, id: GenerationId): Generation {
+  const record = readRecord(top, `${layout.generation(id)}/${METADATA}`);
+  return { id, ...record, complete: top.exists(rootFolder(id)) };
 }
 
 /**
@@ -96,29 +121,29 @@ function mountinfoOf(process: string, seen: Set<string>): string {
 }
 
 /** The UUID by which sysfs knows the mounted filesystem. */
-export function volumeUuid({ path }: Volume): string {
-  using fd = Fd.directory(path);
-  return filesystemUuid(fd);
+export function volumeUuid({ top }: Volume): string {
+  return filesystemUuid(top.directory);
 }
 
 /** The step at which an installation stopped. Before its first note a volume holds nothing at all. */
 function installationStep(
-  top: string,
+  top: Within,
   drafts: readonly string[],
   generations: readonly Generation[],
 ): string | undefined {
   if (drafts.length === 0 && generations.length === 0) return "volume";
-  const noted = drafts.map((name) => readRecord(`${top}/${layout.snapshots}/${name}/${METADATA}`).record);
+  const noted = drafts.map((name) => readRecord(top, `${layout.snapshots}/${name}/${METADATA}`).record);
   const steps = [...noted, ...generations.map(({ record }) => record)].map(({ installing }) => installing);
   return steps.find((step) => step !== undefined);
 }
 
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
 export function inspect(volume: Volume): VolumeState {
-  const top = volume.path;
-  const current = linkTarget(`${top}/${layout.current}`);
+  const { top } = volume;
+  const unread: Unread = [];
+  const current = linkTarget(top, layout.current, unread);
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
-  const entries = names(`${top}/${layout.snapshots}`);
+  const entries = top.names(layout.snapshots);
   const drafts = entries.filter((name) => draftId(name) !== undefined);
   const generations = entries.flatMap((name) => {
     const id = parseGenerationId(name);
@@ -130,24 +155,25 @@ export function inspect(volume: Volume): VolumeState {
     (made.get(a) ?? 0) - (made.get(b) ?? 0) || (a.id < b.id ? -1 : 1);
   if (generations.some((generation, at) => at > 0 && order(generations[at - 1] ?? generation, generation) > 0))
     generations.sort(order);
-  const trial = linkTarget(`${top}/${layout.trial}`);
+  const trial = linkTarget(top, layout.trial, unread);
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
-  using fd = Fd.directory(top);
   return {
     // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
-    uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(fd),
+    uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(top.directory),
     linkSet,
-    ...readSlots(top, linkSet),
+    ...readSlots(top, linkSet, unread),
     generations,
     drafts,
-    oldLinkSets: names(`${top}/${layout.links}`)
+    oldLinkSets: top
+      .names(layout.links)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
-    template: readTextIfAny(`${top}/${layout.fstab}`),
-    space: spaceOf(top, fd, volume.access),
+    commons: top.names(layout.commons).filter((name) => !name.endsWith(DRAFT)),
+    template: ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE)),
+    unread,
+    space: spaceOf(volume.path, top.directory, volume.access),
     unfinished,
   };
 }

@@ -5,14 +5,17 @@ import { FirnError } from "../../model/problem.ts";
 import { findPartitions, mapPartition } from "../disk/map.ts";
 import { mountedOn, placeOf } from "../disk/medium.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { exists, readBytes, readText } from "../kernel/files.ts";
+import { readBytes, readText, stat, typeOf } from "../kernel/files.ts";
 import { lockAttaching } from "../kernel/lock.ts";
 import { Mount, runDirectory } from "../kernel/mounts.ts";
-import { stat, typeOf } from "../kernel/stat.ts";
+import { Within } from "../kernel/within.ts";
+import { requireOwnFolder } from "./roots.ts";
 
 /** A mounted volume: its top level at `path`, in this process's namespace only. */
 export interface Volume extends Disposable {
   readonly path: string;
+  /** The same, for what lies in it. */
+  readonly top: Within;
   readonly device: string;
   /** True when it is the volume that the running system booted from. */
   readonly running: boolean;
@@ -94,9 +97,17 @@ function namedSource(target: string, readonly: boolean): Source {
   throw new FirnError("E_NOT_A_VOLUME", `${target} holds no btrfs filesystem.`);
 }
 
-/** What an installation looks like once its volume has been laid out. */
-function isVolume(path: string): boolean {
-  return exists(`${path}/${layout.snapshots}`);
+/** Throws unless an installation has laid it out: E_NOT_A_VOLUME, E_INSTALL_UNFINISHED. */
+function requireVolume(top: Within, what: string, installed: boolean): void {
+  requireOwnFolder(top, layout.snapshots);
+  if (top.exists(layout.snapshots)) return;
+  if (installed)
+    throw new FirnError(
+      "E_INSTALL_UNFINISHED",
+      `${what} has firn's partitions, but ROOT is empty: an installation stopped before it laid out the volume. It does not boot.`,
+      "Install again.",
+    );
+  throw new FirnError("E_NOT_A_VOLUME", `${what} is btrfs, but holds no /snapshots: it is not a firn volume.`);
 }
 
 /**
@@ -111,28 +122,20 @@ export function openVolume(target: string | undefined, access: "read" | "write")
   using _attaching = place === undefined ? undefined : lockAttaching(place.path);
   const source = target === undefined ? runningSource() : namedSource(target, access === "read");
   const mount = mountTop(source.device, access);
-  if (!isVolume(mount.path)) {
+  const top = Within.volume(mount.path);
+  const dispose = (): void => {
+    top[Symbol.dispose]();
     mount[Symbol.dispose]();
     source[Symbol.dispose]?.();
-    const what = target ?? "The root filesystem";
-    if (source.installed)
-      throw new FirnError(
-        "E_INSTALL_UNFINISHED",
-        `${what} has firn's partitions, but ROOT is empty: an installation stopped before it laid out the volume. It does not boot.`,
-        "Install again.",
-      );
-    throw new FirnError("E_NOT_A_VOLUME", `${what} is btrfs, but holds no /snapshots: it is not a firn volume.`);
-  }
-  return {
-    path: mount.path,
-    device: source.device,
-    running: source.running,
-    access,
-    [Symbol.dispose]: () => {
-      mount[Symbol.dispose]();
-      source[Symbol.dispose]?.();
-    },
   };
+  try {
+    requireVolume(top, target ?? "The root filesystem", source.installed === true);
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  const { device, running } = source;
+  return { path: mount.path, top, device, running, access, [Symbol.dispose]: dispose };
 }
 
 /** Mounts the top level of the btrfs on `device`. */

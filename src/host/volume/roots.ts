@@ -1,20 +1,42 @@
+import { FirnError } from "../../model/problem.ts";
 import { templateFromFstab } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import { ROOT, layout } from "../../model/volume/layout.ts";
-import { insideRoot, readTextIfAny } from "../kernel/files.ts";
+import { isSysError } from "../kernel/failure.ts";
+import type { Within } from "../kernel/within.ts";
 
-/** The root of a generation, seen through the volume's top level. */
-export function generationRoot(top: string, id: GenerationId): string {
-  return `${top}/${layout.generation(id)}/${ROOT}`;
+/** Throws E_NOT_A_VOLUME where a folder of the top level is a symlink or a mount: it leads out of the volume. */
+export function requireOwnFolder(top: Within, name: string): void {
+  try {
+    using _ = top.folder(name);
+  } catch (error) {
+    if (isSysError(error, "ENOENT")) return;
+    if (!isSysError(error, "ELOOP", "ENOTDIR", "EXDEV")) throw error;
+    throw new FirnError(
+      "E_NOT_A_VOLUME",
+      `/${name} of this volume is no folder in it, but a link, a mount or a file.`,
+      "Look at what it leads to, and put a folder in its place.",
+    );
+  }
 }
 
-/** The fstab of a root; undefined where it has none. */
-export function fstabIn(root: string): string | undefined {
-  return readTextIfAny(insideRoot(root, "/etc/fstab"));
+/** The root of a generation, below the volume's top level. */
+export function generationRoot(top: Within, id: GenerationId): Within {
+  return top.root(`${layout.generation(id)}/${ROOT}`);
+}
+
+/** The fstab of a root; undefined where it has none that can be read. */
+export function fstabIn(root: Within): string | undefined {
+  try {
+    return root.text("/etc/fstab");
+  } catch (error) {
+    if (isSysError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** The template that the fstab of a root was made from; undefined where it has none. */
-export function templateIn(root: string): string | undefined {
+export function templateIn(root: Within): string | undefined {
   const fstab = fstabIn(root);
   return fstab === undefined ? undefined : templateFromFstab(fstab);
 }

@@ -1,6 +1,16 @@
 import { FirnError } from "../../model/problem.ts";
-import { copyFile, entries, makeDirectory, readLink, symlink } from "../kernel/files.ts";
-import { copyTimes, lstat, own, typeOf, type FileStat } from "../kernel/stat.ts";
+import {
+  copyFile,
+  entries,
+  makeDirectory,
+  readLink,
+  symlink,
+  copyTimes,
+  lstat,
+  own,
+  typeOf,
+  type FileStat,
+} from "../kernel/files.ts";
 
 function copyOwner(from: string, to: string): void {
   const stat = lstat(from);

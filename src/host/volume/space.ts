@@ -1,7 +1,6 @@
 import type { VolumeState } from "../../model/volume/state.ts";
-import { Fd } from "../kernel/files.ts";
+import { Fd, filesystemSpace } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
-import { filesystemSpace } from "../kernel/stat.ts";
 import { blockGroups, startCleaner } from "../kernel/subvolumes.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */

@@ -31,6 +31,8 @@ export interface VolumeState {
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
   template: string | undefined;
+  /** What else of the volume could not be read, by name, and why: it counts as not being there. */
+  unread?: readonly { name: string; reason: string }[];
   space: { total: number; used: number; free: number };
   /** The step at which an installation stopped, or undefined when none is unfinished. */
   unfinished: string | undefined;

@@ -19,6 +19,7 @@ import { enterRoot } from "../../../src/host/kernel/chroot.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";
 import { scratch } from "../../../src/host/kernel/mounts.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
+import { Within } from "../../../src/host/kernel/within.ts";
 import type { PackageWish, SourceWish } from "../../../src/model/packages/wish.ts";
 import { FirnError } from "../../../src/model/problem.ts";
 import { given } from "../../../src/model/given.ts";
@@ -45,24 +46,25 @@ function fromSupply({ packages, fill, look, ...wish }: NonNullable<Call["supply"
     names: packages.filter((name) => supply.has(name)),
     ...given({
       list: look === undefined ? undefined : supply.files(look),
-      notes: fill === undefined ? undefined : supply.fill(fill, packages, () => {}),
+      notes: fill === undefined ? undefined : supply.fill(Within.root(fill), packages, () => {}),
     }),
   };
 }
 
 function inside(call: NonNullable<Call["inside"]>): Record<string, unknown> {
-  const { root, wish } = call;
+  const { wish } = call;
+  const root = Within.root(call.root);
   const sources = packageManager.sources(root, call.sources, wish.release);
   // The root stays writable: what is not written was not tried.
-  using chroot = enterRoot({ top: "/", root, commons: [], binds: sources.binds, hostResolver: true });
+  using chroot = enterRoot({ top: Within.volume("/"), root, commons: [], binds: sources.binds, hostResolver: true });
   switch (call.do) {
     case "simulate":
-      return { simulation: packageManager.simulate(chroot.path, sources, wish) };
+      return { simulation: packageManager.simulate(chroot, sources, wish) };
     case "fetch":
-      return { bytes: packageManager.fetch(chroot.path, sources, wish) };
+      return { bytes: packageManager.fetch(chroot, sources, wish) };
     case "change":
       return {
-        notes: packageManager.change(chroot.path, sources, wish, () => {}),
+        notes: packageManager.change(chroot, sources, wish, () => {}),
         release: packageManager.release(root),
       };
     default:

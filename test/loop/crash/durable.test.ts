@@ -10,8 +10,7 @@ import { ownWorld } from "../../kit/world.ts";
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Every call that changes what is on a filesystem or says that it is on disk, and what firn tells. */
-const changing =
-  "mkdir,rmdir,symlink,unlink,rename,renameat2,truncate,chmod,syncfs,fsync,fdatasync,sync,ioctl,mount,write";
+const changing = "mkdirat,symlinkat,unlinkat,renameat2,truncate,chmod,syncfs,fsync,fdatasync,sync,ioctl,mount,write";
 
 const isFlush = ({ name, text }: { name: string; text: string }): boolean => name === "syncfs" && text.endsWith("= 0");
 
@@ -19,7 +18,7 @@ const isFlush = ({ name, text }: { name: string; text: string }): boolean => nam
 function onVolume(trace: Traced): string[] {
   return workersOwn(trace).flatMap((call) => {
     if (isFlush(call)) return ["flush"];
-    const changes = ["mkdir", "rmdir", "symlink", "unlink", "rename", "renameat2"].includes(call.name);
+    const changes = ["mkdirat", "symlinkat", "unlinkat", "renameat2"].includes(call.name);
     if (changes && call.text.includes('"/run/firn/volume/')) return [`${call.name} ${call.text}`];
     if (call.name === "ioctl" && /SNAP_CREATE|SUBVOL_SETFLAGS|SNAP_DESTROY/.test(call.text)) return [call.text];
     return call.name === "write" && call.text.startsWith("1<") ? ["answer"] : [];
@@ -53,8 +52,8 @@ describe("the order in which things reach the disk", { skip }, () => {
       assert.deepEqual(order.slice(switched + 1), ["flush", "answer"]);
       // Each slot, next/current and the sealed generation came before that flush.
       const before = order.slice(0, switched - 1);
-      assert.equal(before.filter((call) => /^symlink .*snapshots/.test(call)).length, 4);
-      assert.ok(before.some((call) => /^symlink .*"\/run\/firn\/volume\/next\/current"/.test(call)));
+      assert.equal(before.filter((call) => /^symlinkat .*snapshots/.test(call)).length, 4);
+      assert.ok(before.some((call) => /^symlinkat .*"\/run\/firn\/volume\/next\/current"/.test(call)));
       if (verb !== "rollback") {
         const read = before.findIndex((call) => call.includes("SUBVOL_SETFLAGS, BTRFS_SUBVOL_RDONLY"));
         assert.ok(read > 0 && before.slice(0, read).includes("flush"), "the data goes to disk before the flag");
@@ -222,11 +221,11 @@ describe("a call that fails", { skip }, () => {
     const nth = (name: string, what: RegExp): number =>
       clean.filter((call) => call.name === name).findIndex(({ text }) => what.test(text)) + 1;
     for (const [name, what] of [
-      ["symlink", /links\/.*\/0"/],
-      ["symlink", /links\/.*\/3"/],
-      ["symlink", /next\/current"/],
-      ["mkdir", /snapshots\/.*\.draft"/],
-      ["mkdir", /links\//],
+      ["symlinkat", /links\/.*\/0"/],
+      ["symlinkat", /links\/.*\/3"/],
+      ["symlinkat", /next\/current"/],
+      ["mkdirat", /snapshots\/.*\.draft"/],
+      ["mkdirat", /links\//],
       ["ioctl", /SNAP_CREATE/],
       ["ioctl", /SUBVOL_SETFLAGS/],
       ["renameat2", /\.draft/],

@@ -10,7 +10,7 @@ import { ownWorld } from "../../kit/world.ts";
 const skip = requires("root", "loop", "mirror", "strace");
 
 /** Every call by which firn changes a volume or waits for the disk. */
-const names = ["mkdir", "rmdir", "symlink", "unlink", "renameat2", "syncfs", "ioctl"];
+const names = ["mkdirat", "symlinkat", "unlinkat", "renameat2", "syncfs", "ioctl"];
 const calls = `mount,${names.join(",")}`;
 
 /** 1, 2 … count; of many only the first and last few, between which lie the entries of one folder. */

@@ -9,7 +9,7 @@ import { exists, isFile, rename } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
 import { installedPackages } from "./installed.ts";
-import { invoke, orThrowTrouble, outside, rootOutside, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
+import { invoke, orThrowTrouble, outside, inRoot, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyPackage } from "./verify.ts";
 
@@ -77,7 +77,9 @@ function solve(target: ApkTarget, args: readonly string[]): Solved {
   const changes = parseChanges(finished.stdout);
   const wanted = new Set(changes.map(({ name }) => name));
   const offers = indexRecords(target, wanted);
-  const installed = new Map(installedPackages(rootOutside(target)).map((known) => [known.name, known.installedBytes]));
+  const installed = new Map(
+    (inRoot(target, installedPackages) ?? []).map((known) => [known.name, known.installedBytes]),
+  );
   const caches = [read.cacheDir, target.cacheDir ?? read.cacheDir].map((folder) => outside(target, folder));
   let installedBytesDelta = 0;
   let writtenBytes = 0;

@@ -3,8 +3,9 @@ import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } 
 import { compareVersions } from "../../../model/packages/version.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { machineName } from "../../kernel/environment.ts";
-import { copyFile, isFile, makeDirectories, names, removeTree, rename } from "../../kernel/files.ts";
+import { copyFile, isFile, makeDirectories, names, rename } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
+import { removeTree } from "../../kernel/within.ts";
 import { download } from "./download.ts";
 import { temporaryFolder } from "./temporary.ts";
 import { verifyIndex, verifyPackage } from "./verify.ts";

@@ -1,21 +1,18 @@
 import { changedFiles } from "../../../model/packages/impact.ts";
 import { packageList, type InstalledPackage } from "../../../model/packages/database.ts";
 import { isSysError } from "../../kernel/failure.ts";
-import { insideRoot, readTextIfAny } from "../../kernel/files.ts";
+import type { Within } from "../../kernel/within.ts";
 
 /**
  * The text of apk's database in a root, wherever its release keeps it (/usr-merge moves it); undefined where there is
  * none.
  */
-export function databaseText(root: string): string | undefined {
-  return (
-    readTextIfAny(insideRoot(root, "/lib/apk/db/installed")) ??
-    readTextIfAny(insideRoot(root, "/usr/lib/apk/db/installed"))
-  );
+export function databaseText(root: Within): string | undefined {
+  return root.text("/lib/apk/db/installed") ?? root.text("/usr/lib/apk/db/installed");
 }
 
 /** The packages of a root; none where nothing was ever installed. */
-export function installedPackages(root: string): InstalledPackage[] {
+export function installedPackages(root: Within): InstalledPackage[] {
   return packageList(databaseText(root) ?? "");
 }
 
@@ -23,14 +20,14 @@ export function installedPackages(root: string): InstalledPackage[] {
  * Absolute paths of the files in these packages that the second root lacks or has with another content, as its database
  * says.
  */
-export function filesBetween(before: string, after: string, names: ReadonlySet<string>): Set<string> {
+export function filesBetween(before: Within, after: Within, names: ReadonlySet<string>): Set<string> {
   return changedFiles(databaseText(before) ?? "", databaseText(after) ?? "", names);
 }
 
 /** Alpine's release as the root itself says. */
-export function alpineRelease(root: string): string | undefined {
+export function alpineRelease(root: Within): string | undefined {
   try {
-    return readTextIfAny(insideRoot(root, "/etc/alpine-release"))?.trim();
+    return root.text("/etc/alpine-release")?.trim();
   } catch (error) {
     if (isSysError(error)) return undefined;
     throw error;

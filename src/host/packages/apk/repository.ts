@@ -8,10 +8,10 @@ import { databaseText } from "./installed.ts";
 import {
   architectureOf,
   cacheUsable,
+  inRoot,
   invoke,
   orThrowTrouble,
   outside,
-  rootOutside,
   scratchFolder,
   troubleOf,
   type ApkTarget,
@@ -181,5 +181,5 @@ export function extractPackage(data: string, into: string): void {
 
 /** True for a root without an apk database. */
 export function isNewRoot(target: ApkTarget): boolean {
-  return databaseText(rootOutside(target)) === undefined;
+  return inRoot(target, databaseText) === undefined;
 }

@@ -2,28 +2,21 @@ import { activeRepositories, isLocalRepository, repositoryPlace, switchRelease }
 import type { PackageSources, SourceWish } from "../../../model/packages/wish.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { INSIDE } from "../../kernel/chroot.ts";
-import {
-  copyFile,
-  insideRoot,
-  isDirectory,
-  makeDirectories,
-  names,
-  readTextIfAny,
-  writeText,
-} from "../../kernel/files.ts";
+import { Fd, isDirectory, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
+import type { Within } from "../../kernel/within.ts";
 import { assembleKeys } from "./trusted-keys.ts";
 import type { ApkTarget } from "./target.ts";
 
 const REPOSITORIES = "/etc/apk/repositories";
 const KEYS = "/etc/apk/keys";
 
-function repositoriesText(root: string): string {
-  return readTextIfAny(insideRoot(root, REPOSITORIES)) ?? "";
+function repositoriesText(root: Within): string {
+  return root.text(REPOSITORIES) ?? "";
 }
 
 /** The repositories file for another release, refused early when nothing in it, and nobody else, names one. */
-function textFor(root: string, release: string | undefined, given: readonly string[]): string {
+function textFor(root: Within, release: string | undefined, given: readonly string[]): string {
   const text = repositoriesText(root);
   if (release === undefined) return text;
   const { text: switched, switched: urls } = switchRelease(text, release);
@@ -40,7 +33,7 @@ function textFor(root: string, release: string | undefined, given: readonly stri
  * /run/firn, so that nothing of them stays. Throws E_MIRROR for a folder that is not there, E_SIGNATURE for one without
  * keys.
  */
-export function packageSources(root: string, wish: SourceWish, release?: string): PackageSources {
+export function packageSources(root: Within, wish: SourceWish, release?: string): PackageSources {
   const binds: { from: string; to: string }[] = [];
   const shown: Record<string, string> = {};
   const all = [...activeRepositories(textFor(root, release, wish.repositories)), ...wish.repositories];
@@ -60,7 +53,7 @@ export function packageSources(root: string, wish: SourceWish, release?: string)
     return repository.replace(place, to);
   });
   const keys = `${scratch()}/keys`;
-  assembleKeys({ into: keys, from: [insideRoot(root, KEYS)], keysDir: wish.keysDir });
+  assembleKeys({ into: keys, root, from: [KEYS], keysDir: wish.keysDir });
   const keysDir = `${INSIDE}/keys`;
   return { wish, repositories, shown, keysDir, binds: [...binds, { from: keys, to: keysDir }] };
 }
@@ -75,25 +68,26 @@ export function insideApk(chroot: string, sources: PackageSources): ApkTarget {
  * Writes down what the root is to know from this change on: the repositories of another release, and with --save those
  * given.
  */
-export function keepSources(root: string, { wish }: PackageSources, release?: string): void {
+export function keepSources(root: Within, { wish }: PackageSources, release?: string): void {
   const text = repositoriesText(root);
   const switched = release === undefined ? text : switchRelease(text, release).text;
   if (!wish.save) {
-    if (switched !== text) writeText(insideRoot(root, REPOSITORIES), switched);
+    if (switched !== text) root.write(REPOSITORIES, switched);
     return;
   }
   const known = new Set(activeRepositories(switched));
   const added = wish.repositories.filter((repository) => !known.has(repository));
   const start = switched.replace(/\n*$/, "\n").replace(/^\n$/, "");
-  writeText(insideRoot(root, REPOSITORIES), start + added.map((line) => `${line}\n`).join(""));
+  root.write(REPOSITORIES, start + added.map((line) => `${line}\n`).join(""));
   if (wish.keysDir !== undefined) copyKeys(root, wish.keysDir, () => true);
 }
 
-function copyKeys(root: string, from: string, wanted: (name: string) => boolean): void {
-  const folder = insideRoot(root, KEYS);
-  makeDirectories(folder);
-  for (const name of names(from))
-    if (name.endsWith(".pub") && wanted(name)) copyFile(`${from}/${name}`, `${folder}/${name}`, 0o644);
+function copyKeys(root: Within, from: string, wanted: (name: string) => boolean): void {
+  root.makeDirectories(KEYS);
+  for (const name of names(from).filter((one) => one.endsWith(".pub") && wanted(one))) {
+    using key = Fd.reading(`${from}/${name}`);
+    root.copy(key, `${KEYS}/${name}`, 0o644);
+  }
 }
 
 /**
@@ -101,12 +95,12 @@ function copyKeys(root: string, from: string, wanted: (name: string) => boolean)
  * brought.
  */
 export function initSources(
-  root: string,
+  root: Within,
   repositories: readonly string[],
   keys: string,
   trusted: ReadonlySet<string>,
 ): void {
-  writeText(insideRoot(root, REPOSITORIES), repositories.map((line) => `${line}\n`).join(""));
-  const own = new Set(names(insideRoot(root, KEYS)));
+  root.write(REPOSITORIES, repositories.map((line) => `${line}\n`).join(""));
+  const own = new Set(root.names(KEYS));
   copyKeys(root, keys, (name) => trusted.has(name) && !own.has(name));
 }

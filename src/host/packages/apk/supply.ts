@@ -1,6 +1,7 @@
 import type { OnProgress, Simulation } from "../../../model/packages/wish.ts";
 import { makeDirectories, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
+import type { Within } from "../../kernel/within.ts";
 import { apk, checkLocalPackages, simulate } from "./apk.ts";
 import { hostApk, type ApkTool } from "./bootstrap.ts";
 import { assembleKeys } from "./trusted-keys.ts";
@@ -90,8 +91,8 @@ export class ApkSupply implements Disposable {
    * those that signed them: what else the host trusts is no business of the new system. Gives what scripts and apk had
    * to say.
    */
-  fill(root: string, packages: readonly string[], onProgress: OnProgress): readonly string[] {
-    const { notes } = apk({ ...this.target, root }, initial(packages), { onProgress });
+  fill(root: Within, packages: readonly string[], onProgress: OnProgress): readonly string[] {
+    const { notes } = apk({ ...this.target, root: root.locate("/") }, initial(packages), { onProgress });
     const { repositories, keysDir } = this.wish;
     const given = keysDir === undefined ? [] : names(keysDir);
     initSources(root, repositories, this.target.keysDir, new Set([...given, ...signingKeys(this.target)]));

@@ -1,16 +1,9 @@
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
 import { FirnError } from "../../../model/problem.ts";
-import {
-  insideRoot,
-  makeDirectories,
-  makeDirectory,
-  names,
-  newName,
-  readTextIfAny,
-  removeDirectory,
-} from "../../kernel/files.ts";
+import { isDirectory, makeDirectories, makeDirectory, names, newName, removeDirectory } from "../../kernel/files.ts";
 import { isSysError } from "../../kernel/failure.ts";
 import { scratch } from "../../kernel/mounts.ts";
+import { Within } from "../../kernel/within.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
 import { proxySettings } from "./download.ts";
@@ -40,16 +33,21 @@ export interface ApkTarget {
 
 /** A path of the target as seen from outside. A symlink in a chroot leads where it leads inside it. */
 export function outside(target: ApkTarget, path: string): string {
-  return target.chroot === undefined ? path : insideRoot(target.chroot, path);
+  if (target.chroot === undefined) return path;
+  using root = Within.root(target.chroot);
+  return root.locate(path);
 }
 
-/** The root's folder as seen from outside, without a slash at the end. */
-export function rootOutside(target: ApkTarget): string {
-  return outside(target, target.root ?? "").replace(/\/+$/, "");
+/** Looks into the target's root; undefined where there is none yet. */
+export function inRoot<T>(target: ApkTarget, look: (root: Within) => T): T | undefined {
+  const path = outside(target, target.root ?? "/");
+  if (!isDirectory(path)) return undefined;
+  using root = Within.root(path);
+  return look(root);
 }
 
 export function architectureOf(target: ApkTarget): string {
-  return target.arch ?? readTextIfAny(insideRoot(rootOutside(target), "/etc/apk/arch"))?.trim() ?? hostArchitecture();
+  return target.arch ?? inRoot(target, (root) => root.text("/etc/apk/arch"))?.trim() ?? hostArchitecture();
 }
 
 /** A folder in memory for firn's own use, as the target's apk sees it. */
@@ -111,7 +109,7 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   });
   if (trouble !== undefined) return trouble;
   if (finished.status === 0) return undefined;
-  const broken = installedPackages(rootOutside(target)).filter((known) => known.broken !== "");
+  const broken = (inRoot(target, installedPackages) ?? []).filter((known) => known.broken !== "");
   if (broken.length > 0 && finished.stderr.trim() === "") {
     const list = broken.map(({ name }) => name).join(", ");
     return {

@@ -1,4 +1,5 @@
-import { makeDirectory, newName, removeTree } from "../../kernel/files.ts";
+import { makeDirectory, newName } from "../../kernel/files.ts";
+import { removeTree } from "../../kernel/within.ts";
 
 /** A folder for root alone with a name that nobody can guess, deleted when its scope ends. */
 export interface TemporaryFolder extends Disposable {

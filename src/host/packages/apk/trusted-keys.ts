@@ -4,7 +4,8 @@ import olderArm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org
 import x86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
 import arm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
 import { FirnError } from "../../../model/problem.ts";
-import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../../kernel/files.ts";
+import { isDirectory, makeDirectories, writeText } from "../../kernel/files.ts";
+import { Within, removeTree } from "../../kernel/within.ts";
 
 /**
  * Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer
@@ -18,6 +19,9 @@ const shipped: Readonly<Record<string, string>> = {
   "alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub": arm,
 };
 
+/** Bytes. A key of 4096 bits has 800. */
+const LARGEST_KEY = 1 << 16;
+
 export interface KeySources {
   /** A folder of its own: what it held before goes, every trusted key ends up here. */
   into: string;
@@ -26,6 +30,8 @@ export interface KeySources {
    * /etc/apk/keys.
    */
   from?: readonly string[];
+  /** The root that `from` is looked up in, where the links in it lead. Default: the host's. */
+  root?: Within;
   /**
    * What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a
    * key.
@@ -38,18 +44,19 @@ export interface KeySources {
  * file names, sorted. Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of
  * there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
  */
-export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySources): string[] {
+export function assembleKeys({ into, from = ["/etc/apk/keys"], root, keysDir }: KeySources): string[] {
+  using host = Within.root("/");
   removeTree(into);
   makeDirectories(into, 0o755);
   const keys = new Map<string, string>();
-  const collect = (folder: string): number => {
-    const found = names(folder).filter((name) => name.endsWith(".pub") && isFile(`${folder}/${name}`));
-    for (const name of found) keys.set(name, readText(`${folder}/${name}`));
+  const collect = (at: Within, folder: string): number => {
+    const found = at.names(folder).filter((name) => name.endsWith(".pub") && at.isFile(`${folder}/${name}`));
+    for (const name of found) keys.set(name, at.text(`${folder}/${name}`, LARGEST_KEY) ?? "");
     return found.length;
   };
-  for (const folder of from) collect(folder);
+  for (const folder of from) collect(root ?? host, folder);
   if (keys.size === 0) for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
-  if (keysDir !== undefined && (!isDirectory(keysDir) || collect(keysDir) === 0))
+  if (keysDir !== undefined && (!isDirectory(keysDir) || collect(host, keysDir) === 0))
     throw new FirnError(
       "E_SIGNATURE",
       `${keysDir}: there is no public key (*.pub) in this folder.`,

@@ -2,7 +2,13 @@ import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
-import { remakesBootFiles, type PackageSources, type Simulation, type SourceWish } from "../../model/packages/wish.ts";
+import {
+  remakesBootFiles,
+  type Forecast,
+  type PackageSources,
+  type Simulation,
+  type SourceWish,
+} from "../../model/packages/wish.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
@@ -13,7 +19,7 @@ import type { Change } from "../../plan/change.ts";
  */
 export interface PreparedChange {
   sources: PackageSources | undefined;
-  simulation: Simulation | undefined;
+  simulation: Forecast | undefined;
   /** Bytes that it will write. */
   neededBytes: number;
   /** Bytes of them that come over the network. */

@@ -1,10 +1,19 @@
 /** The port to package managers. Outside host/packages nobody knows which one it is. */
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
-import type { OnProgress, PackageSources, PackageWish, Simulation, SourceWish } from "../../model/packages/wish.ts";
+import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
+import { goesBack } from "../../model/packages/release.ts";
+import type {
+  Forecast,
+  OnProgress,
+  PackageSources,
+  PackageWish,
+  Simulation,
+  SourceWish,
+} from "../../model/packages/wish.ts";
 import { apk, predownload, simulate } from "./apk/apk.ts";
 import { hostArchitecture } from "./apk/bootstrap.ts";
-import { alpineRelease, filesBetween, installedPackages } from "./apk/installed.ts";
+import { alpineRelease, filesBetween, installedPackages, world } from "./apk/installed.ts";
 import { insideApk, keepSources, packageSources } from "./apk/sources.ts";
 import { ApkSupply, type SupplyWish } from "./apk/supply.ts";
 
@@ -31,7 +40,7 @@ export interface PackageManager {
   /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE. */
   readonly sources: (root: string, wish: SourceWish, release?: string) => PackageSources;
   /** Works on a read-only root. Throws what `change` throws, before anything is changed. */
-  readonly simulate: (chroot: string, sources: PackageSources, wish: PackageWish) => Simulation;
+  readonly simulate: (chroot: string, sources: PackageSources, wish: PackageWish) => Forecast;
   /** Puts what the change needs from the network into the cache, verified; gives its bytes. */
   readonly fetch: (chroot: string, sources: PackageSources, wish: PackageWish) => number;
   /** Changes the packages; after a failure the root is to be thrown away. Gives what scripts and warnings said. */
@@ -59,16 +68,28 @@ export interface PackageManager {
   readonly conflicts: (paths: readonly string[]) => string[];
 }
 
-/** apk's words for a change: `upgrade --available`, `add jq`. */
+/** apk's words for a change. `upgrade` has no `--`: when apk replaces itself, it puts an option of its own last. */
 function words({ verb, packages, release }: PackageWish): string[] {
-  return [verb, ...(release === undefined ? [] : ["--available"]), ...packages];
+  if (verb === "upgrade") return [verb, ...(release === undefined ? [] : ["--available"])];
+  return [verb, "--", ...packages];
+}
+
+/** What apk would do, and which of it nobody asked for: neither by a version or tag, nor by an older release. */
+function forecast(chroot: string, sources: PackageSources, wish: PackageWish): Forecast {
+  const simulation = simulate(insideApk(chroot, sources), words(wish));
+  const older = simulation.changes.filter(({ kind }) => kind === "downgraded");
+  const release = alpineRelease(chroot);
+  if (older.length > 0 && goesBack(release, wish.release))
+    return { ...simulation, unasked: [], notes: [`${wish.release} is older than ${release}: packages become older.`] };
+  const pinned = pinnedNames([...world(chroot).filter(isExact), ...wish.packages]);
+  return { ...simulation, unasked: older.filter(({ name }) => !pinned.has(name)), notes: [] };
 }
 
 export const packageManager: PackageManager = {
   architecture: hostArchitecture,
   supply: (wish) => ApkSupply.open(wish),
   sources: packageSources,
-  simulate: (chroot, sources, wish) => simulate(insideApk(chroot, sources), words(wish)),
+  simulate: forecast,
   fetch: (chroot, sources, wish) => predownload(insideApk(chroot, sources), words(wish)),
   change: (chroot, sources, wish, onProgress) => {
     keepSources(chroot, sources, wish.release);

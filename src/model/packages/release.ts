@@ -2,6 +2,7 @@
 import type { Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
 import { nearest } from "../text/nearest.ts";
+import { compareVersions } from "./version.ts";
 
 /** A branch of Alpine as its mirrors name the folder: v3.20, edge, latest-stable. "3.20" is understood. */
 export function parseRelease(text: string): string | Refusal {
@@ -18,3 +19,10 @@ export function parseRelease(text: string): string | Refusal {
 
 /** The part of a URL that names a release: a whole folder name, so never a part of a host's name. */
 export const RELEASE_FOLDER = /(?<=(?:^|[^/])\/)(v\d+\.\d+|latest-stable)(?=\/|$)/;
+
+/** Whether a release (v3.19) is older than what a root says that it is (3.20.3). */
+export function goesBack(from: string | undefined, to: string | undefined): boolean {
+  const wanted = /^v(\d+\.\d+)$/.exec(to ?? "")?.[1];
+  const had = /^\d+\.\d+/.exec(from ?? "")?.[0];
+  return wanted !== undefined && had !== undefined && compareVersions(wanted, had) < 0;
+}

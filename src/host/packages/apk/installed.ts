@@ -14,6 +14,11 @@ export function databaseText(root: string): string | undefined {
   );
 }
 
+/** What the root is to have, as constraints. */
+export function world(root: string): string[] {
+  return (readTextIfAny(insideRoot(root, "/etc/apk/world")) ?? "").split(/\s+/).filter(Boolean);
+}
+
 /** The packages of a root; none where nothing was ever installed. */
 export function installedPackages(root: string): InstalledPackage[] {
   return packageList(databaseText(root) ?? "");

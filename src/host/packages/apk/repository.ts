@@ -148,7 +148,7 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
   const opened = verifyRepositories(target);
   const inside = into.slice((target.chroot ?? "").length);
   const before = new Set(names(into));
-  const finished = invoke(target, ["fetch", "-o", inside, name], opened);
+  const finished = invoke(target, ["fetch", "-o", inside, "--", name], opened);
   orThrowTrouble(troubleOf(target, finished));
   const fetched = names(into).filter((file) => !before.has(file) && file.endsWith(".apk"));
   for (const record of indexRecords(target, new Set([name])))

@@ -22,7 +22,7 @@ export interface SupplyWish {
 const CACHE = "/var/cache/firn";
 
 function initial(packages: readonly string[]): string[] {
-  return ["--initdb", "add", ...packages];
+  return ["--initdb", "add", "--", ...packages];
 }
 
 /** What a new root is filled from: verified repositories, and an apk, which is fetched where the host has none. */

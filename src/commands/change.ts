@@ -48,6 +48,7 @@ function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
     repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => absolute(one, here)),
     keysDir: keysDir === undefined ? undefined : absolute(keysDir, here),
     save: flags.save === true,
+    allowOlder: flags.allowDowngrade === true,
     dryRun: flags.dryRun === true,
   };
 }

@@ -9,9 +9,11 @@ import {
   type Simulation,
   type SourceWish,
 } from "../../model/packages/wish.ts";
+import { judgeIndexes, type IndexStamp } from "../../model/packages/index.ts";
+import { orThrow } from "../../model/problem.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
-import type { VolumeState } from "../../model/volume/state.ts";
+import { lastIndexes, type VolumeState } from "../../model/volume/state.ts";
 import type { Change } from "../../plan/change.ts";
 
 /**
@@ -20,6 +22,7 @@ import type { Change } from "../../plan/change.ts";
 export interface PreparedChange {
   sources: PackageSources | undefined;
   simulation: Forecast | undefined;
+  indexes: readonly IndexStamp[];
   /** Bytes that it will write. */
   neededBytes: number;
   /** Bytes of them that come over the network. */
@@ -32,6 +35,7 @@ export interface PreparedChange {
 export const unprepared: PreparedChange = {
   sources: undefined,
   simulation: undefined,
+  indexes: [],
   neededBytes: 0,
   fetchBytes: 0,
   fetch: () => {},
@@ -44,7 +48,7 @@ function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root
 
 /**
  * Lets the package manager plan a change in the base itself, which stays read-only: sizes, missing packages and bad
- * mirrors are known before a draft is opened. Throws as its `simulate` does.
+ * mirrors are known before a draft is opened. Throws as its `simulate` does, E_INDEX_OLD and E_INDEX_RELEASE.
  */
 export function prepareChange(
   top: string,
@@ -61,10 +65,15 @@ export function prepareChange(
     using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
     return use(chroot.path);
   };
-  const simulation = inBase((chroot) => packageManager.simulate(chroot, sources, change));
+  const { indexes, simulation } = inBase((chroot) => {
+    const stamps = packageManager.indexes(chroot, sources);
+    orThrow(judgeIndexes(stamps, lastIndexes(state), wish.allowOlder));
+    return { indexes: stamps, simulation: packageManager.simulate(chroot, sources, change) };
+  });
   return {
     sources,
     simulation,
+    indexes,
     neededBytes: bytesToWrite(simulation, root),
     fetchBytes: simulation.downloadBytes,
     fetch: () => void inBase((chroot) => packageManager.fetch(chroot, sources, change)),

@@ -1,6 +1,7 @@
 /** The port to package managers. Outside host/packages nobody knows which one it is. */
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
+import type { IndexStamp } from "../../model/packages/index.ts";
 import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
 import { goesBack } from "../../model/packages/release.ts";
 import type {
@@ -13,6 +14,7 @@ import type {
 } from "../../model/packages/wish.ts";
 import { apk, predownload, simulate } from "./apk/apk.ts";
 import { hostArchitecture } from "./apk/bootstrap.ts";
+import { indexStamps } from "./apk/repository.ts";
 import { alpineRelease, filesBetween, installedPackages, world } from "./apk/installed.ts";
 import { insideApk, keepSources, packageSources } from "./apk/sources.ts";
 import { ApkSupply, type SupplyWish } from "./apk/supply.ts";
@@ -21,6 +23,7 @@ export type { SupplyWish } from "./apk/supply.ts";
 
 /** What new systems are made of: see ApkSupply. */
 export interface Supply extends Disposable {
+  indexes(): readonly IndexStamp[];
   has(name: string): boolean;
   simulate(packages: readonly string[]): Simulation;
   checkLocal(packages: readonly string[]): void;
@@ -39,6 +42,8 @@ export interface PackageManager {
 
   /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE. */
   readonly sources: (root: string, wish: SourceWish, release?: string) => PackageSources;
+  /** Reads what the sources offer, and tells of when that is. Works on a read-only root. */
+  readonly indexes: (chroot: string, sources: PackageSources) => readonly IndexStamp[];
   /** Works on a read-only root. Throws what `change` throws, before anything is changed. */
   readonly simulate: (chroot: string, sources: PackageSources, wish: PackageWish) => Forecast;
   /** Puts what the change needs from the network into the cache, verified; gives its bytes. */
@@ -89,6 +94,7 @@ export const packageManager: PackageManager = {
   architecture: hostArchitecture,
   supply: (wish) => ApkSupply.open(wish),
   sources: packageSources,
+  indexes: (chroot, sources) => indexStamps(insideApk(chroot, sources)),
   simulate: forecast,
   fetch: (chroot, sources, wish) => predownload(insideApk(chroot, sources), words(wish)),
   change: (chroot, sources, wish, onProgress) => {

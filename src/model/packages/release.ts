@@ -26,3 +26,19 @@ export function goesBack(from: string | undefined, to: string | undefined): bool
   const had = /^\d+\.\d+/.exec(from ?? "")?.[0];
   return wanted !== undefined && had !== undefined && compareVersions(wanted, had) < 0;
 }
+
+/** The release that a repository's URL or folder names, `v3.20`; undefined for edge, latest-stable and all others. */
+export function releaseNamed(place: string): string | undefined {
+  const name = RELEASE_FOLDER.exec(place)?.[1];
+  return name === "latest-stable" ? undefined : name;
+}
+
+/**
+ * The release that an index says that it is of: `v3.20` for `v3.20.3-88-g2f1d7c5`, "edge" for `v20240923-12-g0a1b2c3`;
+ * undefined where it says something else, as mirrors of one's own do.
+ */
+export function releaseTold(description: string): string | undefined {
+  if (/^v\d{8}(?![\d.])/.test(description)) return "edge";
+  const number = /^v?(\d+\.\d+)(?=[._\s-]|$)/.exec(description)?.[1];
+  return number === undefined ? undefined : `v${number}`;
+}

@@ -18,6 +18,8 @@ export interface SourceWish {
   readonly keysDir: string | undefined;
   /** Keep both in the root. */
   readonly save: boolean;
+  /** Take an index that is older than the one used last. */
+  readonly allowOlder: boolean;
   /** Look into the caches, and write nothing there. */
   readonly dryRun: boolean;
 }

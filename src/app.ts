@@ -50,6 +50,7 @@ const changing = {
   description: text("A line to remember it by"),
   force: yes("Keep the generation even if nothing changed, or if it lacks what a system needs"),
 };
+const packaging = { ...changing, allowDowngrade: yes("Take older packages and indexes for what is there") };
 const running = { ...changing, hostDevices: yes("Show the host's /dev, and all that is in it, inside") };
 
 /**
@@ -197,11 +198,16 @@ const routes = buildRouteMap({
     }),
     upgrade: define({
       brief: "Upgrade the packages in the next generation",
-      flags: { ...changing, release: text("Switch to another Alpine release: v3.20") },
+      flags: { ...packaging, release: text("Switch to another Alpine release: v3.20") },
       verb: async () => (await changed()).upgrade,
     }),
-    add: define({ brief: "Add packages", flags: changing, args: ["PKG…"], verb: async () => (await changed()).add }),
-    del: define({ brief: "Remove packages", flags: changing, args: ["PKG…"], verb: async () => (await changed()).del }),
+    add: define({ brief: "Add packages", flags: packaging, args: ["PKG…"], verb: async () => (await changed()).add }),
+    del: define({
+      brief: "Remove packages",
+      flags: packaging,
+      args: ["PKG…"],
+      verb: async () => (await changed()).del,
+    }),
     run: define({
       brief: "Run a command in the next generation",
       flags: running,

@@ -18,6 +18,7 @@ import {
   lacksSpace,
   planChange,
   planEdit,
+  planPackages,
   type Change,
   type ChangeStep,
 } from "../plan/change.ts";
@@ -36,6 +37,7 @@ export interface ChangeFlags extends WriteFlags {
   base?: string;
   description?: string;
   force?: boolean;
+  allowDowngrade?: boolean;
   hostDevices?: boolean;
 }
 
@@ -46,6 +48,7 @@ function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
     repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => absolute(one, here)),
     keysDir: keysDir === undefined ? undefined : absolute(keysDir, here),
     save: flags.save === true,
+    allowOlder: flags.allowDowngrade === true,
     dryRun: flags.dryRun === true,
   };
 }
@@ -109,6 +112,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const wish = sourceWish(flags, config);
     const prepared = base === undefined ? unprepared : prepareChange(volume.top, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
+    for (const note of prepared.simulation?.notes ?? []) report.note(note);
     const id = store.newId(state.generations.map((generation) => generation.id));
     const now = withFreedSpace(session, neededBytes);
     // Every process is asked for what it has mounted, so only when something may have to go.
@@ -120,6 +124,8 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       neededBytes,
       fetchBytes,
       autoGc: config.retention.autoGc,
+      unasked: prepared.simulation?.unasked ?? [],
+      allowDowngrade: flags.allowDowngrade === true,
     });
     const plan = { steps: orThrow(steps), describe: describeStep };
     if (flags.dryRun) return dryRun(prepared, plan, id);
@@ -160,12 +166,12 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
 
 /** `firn add PKG…` */
 export function add(flags: ChangeFlags, packages: readonly string[]): Result {
-  return change(flags, `firn add ${packages.join(" ")}`, () => ({ kind: "packages", verb: "add", packages }));
+  return change(flags, `firn add ${packages.join(" ")}`, () => planPackages("add", packages));
 }
 
 /** `firn del PKG…` */
 export function del(flags: ChangeFlags, packages: readonly string[]): Result {
-  return change(flags, `firn del ${packages.join(" ")}`, () => ({ kind: "packages", verb: "del", packages }));
+  return change(flags, `firn del ${packages.join(" ")}`, () => planPackages("del", packages));
 }
 
 /** `firn run -- CMD…` */

@@ -49,6 +49,9 @@ export const exitCodes = {
   E_IN_DRAFT: 62,
   E_OUTPUT: 63,
   E_NESTED: 64,
+  E_INDEX_OLD: 65,
+  E_INDEX_RELEASE: 66,
+  E_DOWNGRADE: 67,
   E_UNFIT: 77,
 } as const;
 

@@ -1,4 +1,6 @@
 import type { GenerationId } from "../model/volume/ids.ts";
+import type { PackageChange } from "../model/packages/changes.ts";
+import { parsePackages } from "../model/packages/constraint.ts";
 import type { PackageWish } from "../model/packages/wish.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
@@ -31,6 +33,9 @@ export interface ChangeWish {
   fetchBytes: number;
   /** When space is short, delete every generation that may go: neither count nor age protects then. */
   autoGc: boolean;
+  /** Packages that would become older without anybody having asked for it, and whether that is meant. */
+  unasked: readonly PackageChange[];
+  allowDowngrade: boolean;
 }
 
 export type ChangeStep =
@@ -72,6 +77,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
       "`firn switch GEN` sets one.",
     );
   }
+  if (wish.unasked.length > 0 && !wish.allowDowngrade) return downgrade(wish.unasked);
   const room = makeRoom(state, wish, base);
   if (isRefusal(room)) return room;
   return [
@@ -90,6 +96,20 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "seal" },
     { kind: "commit", slots: slotsAfter(state, wish.id) },
   ];
+}
+
+/** As many packages as a message names. */
+const NAMED = 8;
+
+function downgrade(unasked: readonly PackageChange[]): Refusal {
+  const named = unasked.slice(0, NAMED).map(({ name, from, to }) => `${name} ${from} -> ${to}`);
+  const more = unasked.length > NAMED ? ` and ${unasked.length - NAMED} more` : "";
+  const [{ name, to } = { name: "", to: "" }] = unasked;
+  return refuse(
+    "E_DOWNGRADE",
+    `Packages would become older, which nobody asked for: ${named.join(", ")}${more}.`,
+    `The mirror may be behind: try again later, or another one. If it is meant: --allow-downgrade, or by name: firn add ${name}=${to}.`,
+  );
 }
 
 /** The steps that make room when space is short: none when it is not. */
@@ -179,6 +199,12 @@ function describePackages({ verb, packages, release }: PackageWish): string {
     default:
       return verb satisfies never;
   }
+}
+
+/** The change that adds or removes packages; a word that is none, such as an option, is refused. */
+export function planPackages(verb: "add" | "del", words: readonly string[]): Change | Refusal {
+  const packages = parsePackages(words, `firn ${verb}`);
+  return isRefusal(packages) ? packages : { kind: "packages", verb, packages };
 }
 
 /** The change that edits a file, unless it is one that needs no generation or cannot be named so. */

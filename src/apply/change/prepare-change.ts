@@ -3,10 +3,18 @@ import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
-import { remakesBootFiles, type PackageSources, type Simulation, type SourceWish } from "../../model/packages/wish.ts";
+import {
+  remakesBootFiles,
+  type Forecast,
+  type PackageSources,
+  type Simulation,
+  type SourceWish,
+} from "../../model/packages/wish.ts";
+import { judgeIndexes, type IndexStamp } from "../../model/packages/index.ts";
+import { orThrow } from "../../model/problem.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
-import type { VolumeState } from "../../model/volume/state.ts";
+import { lastIndexes, type VolumeState } from "../../model/volume/state.ts";
 import type { Change } from "../../plan/change.ts";
 
 /**
@@ -14,7 +22,8 @@ import type { Change } from "../../plan/change.ts";
  */
 export interface PreparedChange {
   sources: PackageSources | undefined;
-  simulation: Simulation | undefined;
+  simulation: Forecast | undefined;
+  indexes: readonly IndexStamp[];
   /** Bytes that it will write. */
   neededBytes: number;
   /** Bytes of them that come over the network. */
@@ -27,6 +36,7 @@ export interface PreparedChange {
 export const unprepared: PreparedChange = {
   sources: undefined,
   simulation: undefined,
+  indexes: [],
   neededBytes: 0,
   fetchBytes: 0,
   fetch: () => {},
@@ -39,7 +49,7 @@ function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root
 
 /**
  * Lets the package manager plan a change in the base itself, which stays read-only: sizes, missing packages and bad
- * mirrors are known before a draft is opened. Throws as its `simulate` does.
+ * mirrors are known before a draft is opened. Throws as its `simulate` does, E_INDEX_OLD and E_INDEX_RELEASE.
  */
 export function prepareChange(
   top: Within,
@@ -56,10 +66,15 @@ export function prepareChange(
     using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
     return use(chroot);
   };
-  const simulation = inBase((chroot) => packageManager.simulate(chroot, sources, change));
+  const { indexes, simulation } = inBase((chroot) => {
+    const stamps = packageManager.indexes(chroot, sources);
+    orThrow(judgeIndexes(stamps, lastIndexes(state), wish.allowOlder));
+    return { indexes: stamps, simulation: packageManager.simulate(chroot, sources, change) };
+  });
   return {
     sources,
     simulation,
+    indexes,
     neededBytes: bytesToWrite(simulation, root),
     fetchBytes: simulation.downloadBytes,
     fetch: () => void inBase((chroot) => packageManager.fetch(chroot, sources, change)),

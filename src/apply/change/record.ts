@@ -3,8 +3,9 @@ import { packageManager } from "../../host/packages/package-manager.ts";
 import { given } from "../../model/given.ts";
 import { diffPackages } from "../../model/packages/changes.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
+import { indexTimes } from "../../model/packages/index.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
-import { generationOf } from "../../model/volume/state.ts";
+import { generationOf, lastIndexes } from "../../model/volume/state.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 
 function parentRecord({ state, base }: ChangeContext): GenerationRecord {
@@ -39,7 +40,7 @@ function packages(
 
 /** The record of a draft that is about to be sealed. */
 export function recordOf(context: ChangeContext, kernel: string | undefined): GenerationRecord {
-  const { base, command, description, files } = context;
+  const { base, command, description, files, prepared, state } = context;
   const parent = parentRecord(context);
   const written = files.flatMap(({ path, kind }) => (kind === "removed" ? [] : [path]));
   const conflicts = packageManager.conflicts(written).map((path) => `/${path}`);
@@ -51,6 +52,7 @@ export function recordOf(context: ChangeContext, kernel: string | undefined): Ge
     release: packageManager.release(opened(context).root),
     description,
     command,
+    indexes: { ...lastIndexes(state), ...indexTimes(prepared.indexes) },
     ...packages(context, parent.installedBytes),
     conflicts: conflicts.length === 0 ? undefined : conflicts,
   });

@@ -9,6 +9,7 @@ import { claim } from "../../host/kernel/devices.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
 import { given } from "../../model/given.ts";
+import { indexTimes } from "../../model/packages/index.ts";
 import { partitionNamed } from "../../model/disk/partitions.ts";
 import { orThrow } from "../../model/problem.ts";
 import { renderFstab } from "../../model/volume/fstab.ts";
@@ -51,7 +52,7 @@ function makeCommons(context: Installation): void {
 }
 
 function seal(context: Installation): void {
-  const { volume, opened, config, target, kernel } = context;
+  const { volume, opened, config, target, kernel, prepared } = context;
   const record = given({
     created: new Date().toISOString(),
     kernel,
@@ -59,6 +60,7 @@ function seal(context: Installation): void {
     release: packageManager.release(opened.root),
     description: "Installed",
     command: target.kind === "disk" ? "firn install" : "firn image",
+    indexes: indexTimes(prepared.supply.indexes()),
     installedBytes: installedBytesOf(packageManager.installed(opened.root)),
   });
   volume.seal(opened, { ...record, installing: "seal" });

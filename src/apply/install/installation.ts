@@ -94,7 +94,13 @@ export class Installation implements Disposable {
   inside<T>(use: (chroot: Chroot, sources: PackageSources) => T): T {
     const { root } = this.opened;
     const { keysDir } = this.config.system;
-    const sources = packageManager.sources(root, { repositories: [], keysDir, save: false, dryRun: false });
+    const sources = packageManager.sources(root, {
+      repositories: [],
+      keysDir,
+      save: false,
+      allowOlder: false,
+      dryRun: false,
+    });
     using chroot = enterRoot({
       top: this.volume.top,
       root,

@@ -4,6 +4,7 @@ import { scratch } from "../../host/kernel/mounts.ts";
 import { requirePrograms } from "../../host/kernel/run.ts";
 import { packageManager, type Supply } from "../../host/packages/package-manager.ts";
 import { repositoryLines, type MachineConfig } from "../../model/machine/machine.ts";
+import { judgeIndexes } from "../../model/packages/index.ts";
 import { nearestFew } from "../../model/text/nearest.ts";
 import { FirnError, isRefusal, orThrow } from "../../model/problem.ts";
 import { packageSets, type PackageSets } from "../../plan/install.ts";
@@ -77,7 +78,8 @@ export function checkPackages({ supply, sets }: Prepared): void {
 /**
  * Reads and verifies the repositories, and lets the package manager plan the whole installation, so that what can be
  * refused is refused while nothing is changed yet. A dry run leaves the host's caches as they are. Throws
- * E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP, E_BOOT_LOADER.
+ * E_PROGRAM_MISSING, E_ARCH, E_MIRROR, E_SIGNATURE, E_INDEX_RELEASE, E_PACKAGE_MISSING, E_TIMEZONE, E_KEYMAP,
+ * E_BOOT_LOADER.
  */
 export function prepareInstall(config: MachineConfig, dryRun: boolean): Prepared {
   const { system, identity } = config;
@@ -93,6 +95,7 @@ export function prepareInstall(config: MachineConfig, dryRun: boolean): Prepared
   const repositories = repositoryLines(system);
   const supply = packageManager.supply({ repositories, keysDir: system.keysDir, arch: system.arch, dryRun });
   try {
+    orThrow(judgeIndexes(supply.indexes(), {}, false));
     const sets = packageSets(config, (name) => supply.has(name));
     const { installedBytesDelta } = supply.simulate(everyPackage(sets));
     checkTimezone(supply, identity.timezone);

@@ -3,10 +3,21 @@ import type { Chroot } from "../kernel/chroot.ts";
 import type { Within } from "../kernel/within.ts";
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
-import type { OnProgress, PackageSources, PackageWish, Simulation, SourceWish } from "../../model/packages/wish.ts";
+import type { IndexStamp } from "../../model/packages/index.ts";
+import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
+import { goesBack } from "../../model/packages/release.ts";
+import type {
+  Forecast,
+  OnProgress,
+  PackageSources,
+  PackageWish,
+  Simulation,
+  SourceWish,
+} from "../../model/packages/wish.ts";
 import { apk, predownload, simulate } from "./apk/apk.ts";
 import { hostArchitecture } from "./apk/bootstrap.ts";
-import { alpineRelease, filesBetween, installedPackages } from "./apk/installed.ts";
+import { indexStamps } from "./apk/repository.ts";
+import { alpineRelease, filesBetween, installedPackages, world } from "./apk/installed.ts";
 import { insideApk, keepSources, packageSources } from "./apk/sources.ts";
 import { ApkSupply, type SupplyWish } from "./apk/supply.ts";
 
@@ -14,6 +25,7 @@ export type { SupplyWish } from "./apk/supply.ts";
 
 /** What new systems are made of: see ApkSupply. */
 export interface Supply extends Disposable {
+  indexes(): readonly IndexStamp[];
   has(name: string): boolean;
   simulate(packages: readonly string[]): Simulation;
   checkLocal(packages: readonly string[]): void;
@@ -32,8 +44,10 @@ export interface PackageManager {
 
   /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE. */
   readonly sources: (root: Within, wish: SourceWish, release?: string) => PackageSources;
+  /** Reads what the sources offer, and tells of when that is. Works on a read-only root. */
+  readonly indexes: (chroot: Chroot, sources: PackageSources) => readonly IndexStamp[];
   /** Works on a read-only root. Throws what `change` throws, before anything is changed. */
-  readonly simulate: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => Simulation;
+  readonly simulate: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => Forecast;
   /** Puts what the change needs from the network into the cache, verified; gives its bytes. */
   readonly fetch: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => number;
   /** Changes the packages; after a failure the root is to be thrown away. Gives what scripts and warnings said. */
@@ -61,16 +75,29 @@ export interface PackageManager {
   readonly conflicts: (paths: readonly string[]) => string[];
 }
 
-/** apk's words for a change: `upgrade --available`, `add jq`. */
+/** apk's words for a change. `upgrade` has no `--`: when apk replaces itself, it puts an option of its own last. */
 function words({ verb, packages, release }: PackageWish): string[] {
-  return [verb, ...(release === undefined ? [] : ["--available"]), ...packages];
+  if (verb === "upgrade") return [verb, ...(release === undefined ? [] : ["--available"])];
+  return [verb, "--", ...packages];
+}
+
+/** What apk would do, and which of it nobody asked for: neither by a version or tag, nor by an older release. */
+function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): Forecast {
+  const simulation = simulate(insideApk(chroot.path, sources), words(wish));
+  const older = simulation.changes.filter(({ kind }) => kind === "downgraded");
+  const release = alpineRelease(chroot.root);
+  if (older.length > 0 && goesBack(release, wish.release))
+    return { ...simulation, unasked: [], notes: [`${wish.release} is older than ${release}: packages become older.`] };
+  const pinned = pinnedNames([...world(chroot.root).filter(isExact), ...wish.packages]);
+  return { ...simulation, unasked: older.filter(({ name }) => !pinned.has(name)), notes: [] };
 }
 
 export const packageManager: PackageManager = {
   architecture: hostArchitecture,
   supply: (wish) => ApkSupply.open(wish),
   sources: packageSources,
-  simulate: (chroot, sources, wish) => simulate(insideApk(chroot.path, sources), words(wish)),
+  indexes: (chroot, sources) => indexStamps(insideApk(chroot.path, sources)),
+  simulate: forecast,
   fetch: (chroot, sources, wish) => predownload(insideApk(chroot.path, sources), words(wish)),
   change: (chroot, sources, wish, onProgress) => {
     keepSources(chroot.root, sources, wish.release);

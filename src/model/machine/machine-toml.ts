@@ -16,6 +16,7 @@ import {
   whole,
 } from "../config/declare.ts";
 import type { FlagValues, Wish } from "../config/declare.ts";
+import { parsePackage } from "../packages/constraint.ts";
 import { parseRelease } from "../packages/release.ts";
 import { isRefusal, type Refusal } from "../problem.ts";
 import { DEFAULT_ESP_BYTES } from "../disk/partitions.ts";
@@ -43,7 +44,6 @@ import {
   parseFirmware,
   parseFlavor,
   parseMirror,
-  parsePackage,
   parsePath,
   parseRepository,
   parseSerial,

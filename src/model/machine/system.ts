@@ -1,31 +1,6 @@
+import { parsePackage } from "../packages/constraint.ts";
 import { isRefusal, type Refusal } from "../problem.ts";
 import { bad, quoted } from "../text/complaint.ts";
-
-/** apk's package version: digits, letter, suffixes, commit hash, revision (apk-tools `version.c`). */
-const VERSION = String.raw`\d+(?:\.\d+)*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(?:~[0-9a-f]+)?(?:-r\d+)?`;
-/** A package name, or a thing provided such as `cmd:bash` or `so:libc.musl-x86_64.so.1`. */
-const NAME = String.raw`[A-Za-z0-9][A-Za-z0-9._+-]*(?::[A-Za-z0-9._+/-]+)?`;
-
-/** `name`, `name=1.2-r0`, `name>1`, `name~1.2`, `name@tag`, `!name`: what `apk add` and /etc/apk/world take. */
-export function parsePackage(text: string): string | Refusal {
-  const hint = "Write it as for apk add: name, name=1.2.3-r0, name~1.2, name@tag or !name.";
-  if (text === "") return bad("is empty.", hint);
-  if (/\s/.test(text)) return bad(`${quoted(text)} contains a space.`, "Give each package by itself.");
-  if (text.startsWith("-")) return bad(`${quoted(text)} looks like an option of apk.`, hint);
-  const match = new RegExp(`^(!?)(${NAME})(?:(=|<=?|>=?|~|=~|~=|><)([^@]*))?(?:@[A-Za-z0-9._-]+)?$`).exec(text);
-  if (match === null) return bad(`${quoted(text)} is not a package.`, hint);
-  const version = match[4];
-  // "><" pins a checksum, which apk itself writes into world for files given by name.
-  if (version !== undefined && match[3] !== "><" && !new RegExp(`^${VERSION}$`).test(version)) {
-    return bad(`${quoted(text)} names ${quoted(version)}, which is not a version.`, hint);
-  }
-  return text;
-}
-
-/** The bare name of what `parsePackage` took: "!bash" and "bash~5@edge" → "bash". */
-export function packageName(spec: string): string {
-  return new RegExp(NAME).exec(spec)?.[0] ?? spec;
-}
 
 /** "none", one package, or several; "none" is the empty list. */
 export function parseFirmware(input: string | readonly string[]): readonly string[] | Refusal {

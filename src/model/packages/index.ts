@@ -1,5 +1,9 @@
+/** What a repository offers, and of when that is. Open to the other doors: a generation's record notes the latter. */
+import { refuse, type Refusal } from "../problem.ts";
 import { decodeBase64 } from "../text/base64.ts";
+import { quoted } from "../text/complaint.ts";
 import { hex } from "../text/hex.ts";
+import { releaseNamed, releaseTold } from "./release.ts";
 
 /** One record of an APKINDEX. */
 export interface IndexRecord {
@@ -108,4 +112,52 @@ export function checksumHex(checksum: string): string | undefined {
  */
 export function cacheFile(record: { name: string; version: string; checksum: string }): string {
   return `${record.name}-${record.version}.${(checksumHex(record.checksum) ?? "").slice(0, 8)}.apk`;
+}
+
+/** Of when an index is, and what it says that it is. Both are signed. */
+export interface IndexStamp {
+  /** The URL or folder, as a person knows it. */
+  readonly place: string;
+  /** Seconds since 1970; 0 where nobody noted it. */
+  readonly written: number;
+  readonly description: string;
+}
+
+/** When the index of each repository was written that was used last: seconds since 1970, by URL or folder. */
+export type IndexTimes = Readonly<Record<string, number>>;
+
+export function indexTimes(stamps: readonly IndexStamp[]): IndexTimes {
+  return Object.fromEntries(stamps.flatMap(({ place, written }) => (written > 0 ? [[place, written]] : [])));
+}
+
+function date(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/**
+ * Why indexes, each signed by who may, are not to be used: a signature does not grow old, so whoever answers for a
+ * mirror can offer one of long ago, with all that was mended since, or another release's.
+ */
+export function judgeIndexes(
+  stamps: readonly IndexStamp[],
+  last: IndexTimes,
+  allowOlder: boolean,
+): Refusal | undefined {
+  for (const { place, written, description } of stamps) {
+    const [wanted, told] = [releaseNamed(place), releaseTold(description)];
+    if (wanted !== undefined && told !== undefined && wanted !== told)
+      return refuse(
+        "E_INDEX_RELEASE",
+        `${place}: what is there is of release ${told}, not ${wanted} (its index says ${quoted(description)}).`,
+        "The mirror mixes releases up, or somebody does. Try another mirror.",
+      );
+    const before = last[place] ?? 0;
+    if (!allowOlder && written > 0 && written < before)
+      return refuse(
+        "E_INDEX_OLD",
+        `${place}: its index is of ${date(written)}, older than the one used last, of ${date(before)}.`,
+        "The mirror is behind, or somebody offers an old one: try again later, or another mirror. If it is meant: --allow-downgrade.",
+      );
+  }
+  return undefined;
 }

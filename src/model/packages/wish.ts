@@ -4,6 +4,7 @@ import type { PackageChange } from "./changes.ts";
 /** What is wanted of the packages of a root. */
 export interface PackageWish {
   readonly verb: "upgrade" | "add" | "del";
+  /** Names and constraints: see parsePackage. */
   readonly packages: readonly string[];
   /** The release to go to, as mirrors spell it: "v3.20". */
   readonly release?: string;
@@ -17,6 +18,8 @@ export interface SourceWish {
   readonly keysDir: string | undefined;
   /** Keep both in the root. */
   readonly save: boolean;
+  /** Take an index that is older than the one used last. */
+  readonly allowOlder: boolean;
   /** Look into the caches, and write nothing there. */
   readonly dryRun: boolean;
 }
@@ -44,6 +47,14 @@ export interface Simulation {
   readonly writtenBytes: number;
   /** Bytes to fetch over the network; packages in local folders or in the cache count nothing. */
   readonly downloadBytes: number;
+}
+
+/** What a change of a root that has packages would do. */
+export interface Forecast extends Simulation {
+  /** Packages that would become older without anybody having asked for it. */
+  readonly unasked: readonly PackageChange[];
+  /** What a person should know of it. */
+  readonly notes: readonly string[];
 }
 
 /** Whether boot files are made anew, which no package counts: the kernel changes, or what makes its initramfs. */

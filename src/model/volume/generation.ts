@@ -1,3 +1,4 @@
+import type { IndexTimes } from "../packages/index.ts";
 import { changeKinds, type PackageChange } from "../packages/changes.ts";
 
 /** `generation.json`: what firn adds to a generation. Every field is optional to read. */
@@ -16,6 +17,8 @@ export interface GenerationRecord {
   /** What made it: `firn upgrade`, `firn add jq`, … */
   command?: string;
   changes?: PackageChange[];
+  /** Of when the indexes were that packages came from, here or in a generation before it. */
+  indexes?: IndexTimes;
   /** Bytes that apk says its packages take. */
   installedBytes?: number;
   /** Paths of `.apk-new` files that wait for a decision. */
@@ -45,6 +48,8 @@ const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = 
   description: isText,
   command: isText,
   changes: (value) => isListOf(value, isChange),
+  indexes: (value) =>
+    typeof value === "object" && value !== null && Object.values(value).every((item) => typeof item === "number"),
   installedBytes: (value) => typeof value === "number",
   conflicts: (value) => isListOf(value, isText),
   pinned: (value) => typeof value === "boolean",

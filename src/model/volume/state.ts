@@ -1,3 +1,4 @@
+import type { IndexTimes } from "../packages/index.ts";
 import type { GenerationRecord } from "./generation.ts";
 import { timeOfId, type GenerationId, type LinkSetId } from "./ids.ts";
 import { rotate, slotsToFill } from "./slots.ts";
@@ -80,4 +81,9 @@ export function slotsAfter(state: VolumeState, chosen: GenerationId): Generation
 /** The newest generation with a good verdict. */
 export function lastKnownGood(state: VolumeState): GenerationId | undefined {
   return state.generations.findLast(({ record, complete }) => complete && record.verdict === "good")?.id;
+}
+
+/** Of when the indexes were that were used last, whatever they were used for: each generation passes them on. */
+export function lastIndexes(state: VolumeState): IndexTimes {
+  return state.generations.findLast(({ record }) => record.indexes !== undefined)?.record.indexes ?? {};
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
-import { fixtures } from "../../fixtures/fixtures.ts";
+import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { checkVolume, espIn, espOf, fatFile, fatFiles, part, partitions, sh, withVolume } from "../../kit/disk.ts";
 import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
 import { PASSWORD_HASH, machineFlags } from "../../kit/image.ts";
@@ -108,8 +108,13 @@ describe("firn image makes what the volume format says", { skip }, () => {
   it("the generation is a read-only subvolume, and generation.json says what it is", () =>
     look((top, root, id) => {
       assert.match(sh("btrfs", "property", "get", "-ts", root, "ro"), /ro=true/);
-      const record = JSON.parse(readFileSync(join(top, "snapshots", id, "generation.json"), "utf8")) as object;
-      const { created, installedBytes, ...rest } = record as { created: string; installedBytes: number };
+      const record = JSON.parse(readFileSync(join(top, "snapshots", id, "generation.json"), "utf8")) as {
+        created: string;
+        installedBytes: number;
+        indexes: Record<string, number>;
+      };
+      const { created, installedBytes, indexes, ...rest } = record;
+      assert.equal(indexes[join(alpineMirror, "v3.19.1")], Date.parse("2023-12-27T12:33:10Z") / 1000);
       assert.equal(created.replace(/\D/g, "").slice(0, 12).length, 12);
       assert.ok(installedBytes > 20 * MiB);
       const [kernel] = readdirSync(join(root, "lib/modules"));

@@ -65,7 +65,14 @@ describe("packages through the port", { skip }, () => {
       root,
       wish,
       do: what,
-      sources: { repositories: [`${url}/v3.19.1`], keysDir: keys, save: false, dryRun: false, ...sources },
+      sources: {
+        repositories: [`${url}/v3.19.1`],
+        keysDir: keys,
+        save: false,
+        allowOlder: false,
+        dryRun: false,
+        ...sources,
+      },
     },
   });
   const cache = (): string[] => contents(join(root, "var/cache/apk"));

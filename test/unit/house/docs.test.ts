@@ -64,7 +64,7 @@ test("the README's recording shows the steps that an upgrade and a rollback have
     steps.map((step, at) => `[${at + 1}/${steps.length}] ${describe(step)}`);
   const upgrade = planChange(volume([generation(first)]), {
     change: { kind: "packages", verb: "upgrade", packages: [] },
-    ...{ id: id(next), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false },
+    ...{ id: id(next), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false, unasked: [], allowDowngrade: false },
   });
   const rollback = planSwitch(volume([generation(first), generation(next)], { booted: id(next) }), undefined);
   assert.deepEqual(shown, [

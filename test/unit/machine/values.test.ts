@@ -15,12 +15,10 @@ import {
 import { parseService, parseServiceFlag, serviceChange } from "../../../src/model/machine/services.ts";
 import { parseSshKey } from "../../../src/model/machine/ssh-key.ts";
 import {
-  packageName,
   parseCmdline,
   parseCompression,
   parseFlavor,
   parseMirror,
-  parsePackage,
   parseRepository,
   parseSerial,
 } from "../../../src/model/machine/system.ts";
@@ -199,42 +197,6 @@ test("an SSH key is whole and is what it says", () => {
     ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", `is a private key, which must stay where it is. ${hint}`],
     ["https://example.com/a.keys", `"https://example.com/a.keys" is an address, not a key. ${hint}`],
   ]);
-});
-
-test("packages are spelled as apk spells them", () => {
-  accepts(parsePackage, [
-    "openssh",
-    "g++",
-    "py3-pip",
-    "bash=5.2.15-r5",
-    "bash~5.2",
-    "bash>=5",
-    "bash<6_rc1",
-    "foo@testing",
-    "foo=1.2_git20230717-r4@testing",
-    "!busybox-extras",
-    "cmd:bash",
-    "so:libc.musl-x86_64.so.1",
-    "libstdc++6",
-  ]);
-  const hint = "Write it as for apk add: name, name=1.2.3-r0, name~1.2, name@tag or !name.";
-  refuses(parsePackage, [
-    ["", `is empty. ${hint}`],
-    ["a b", '"a b" contains a space. Give each package by itself.'],
-    ["--allow-untrusted", `"--allow-untrusted" looks like an option of apk. ${hint}`],
-    ["bash=", `"bash=" names "", which is not a version. ${hint}`],
-    ["bash=latest", `"bash=latest" names "latest", which is not a version. ${hint}`],
-    ["./x.apk", `"./x.apk" is not a package. ${hint}`],
-    ["a;reboot", `"a;reboot" is not a package. ${hint}`],
-  ]);
-  for (const [spec, name] of [
-    ["!bash", "bash"],
-    ["bash~5@edge", "bash"],
-    ["cmd:bash", "cmd:bash"],
-    ["g++>=1", "g++"],
-  ] as const) {
-    assert.equal(packageName(spec), name);
-  }
 });
 
 test("flavour, release and mirror are what the mirror’s folders are called", () => {

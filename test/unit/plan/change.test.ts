@@ -7,6 +7,7 @@ import {
   GENERATION_OVERHEAD,
   describeStep,
   planChange,
+  planPackages,
   type Change,
   type ChangeStep,
   type ChangeWish,
@@ -19,7 +20,8 @@ const state = volume(names.map((name) => generation(name)));
 const upgrade: Change = { kind: "packages", verb: "upgrade", packages: [] };
 
 function wish(rest: Partial<ChangeWish> = {}): ChangeWish {
-  return { change: upgrade, id: id("new"), force: false, neededBytes: 0, fetchBytes: 0, autoGc: false, ...rest };
+  const none = { force: false, neededBytes: 0, fetchBytes: 0, autoGc: false, unasked: [], allowDowngrade: false };
+  return { change: upgrade, id: id("new"), ...none, ...rest };
 }
 
 function withFree(free: number, rest: Parameters<typeof volume>[1] = {}): ReturnType<typeof volume> {
@@ -43,6 +45,30 @@ test("a change opens a draft of slot 0, changes, compares, seals and commits", (
     { kind: "seal" },
     { kind: "commit", slots: ["new", "f", "e", "d"] },
   ]);
+});
+
+test("packages that would become older are refused by name, unless that is meant", () => {
+  const unasked = [{ name: "musl", kind: "downgraded", from: "1.2.5-r1", to: "1.2.4-r2" } as const];
+  const problem = problemIn(planChange(state, wish({ unasked })));
+  assert.equal(problem.code, "E_DOWNGRADE");
+  assert.match(problem.message, /musl 1\.2\.5-r1 -> 1\.2\.4-r2\.$/);
+  assert.match(problem.hint ?? "", /--allow-downgrade.*firn add musl=1\.2\.4-r2/);
+  const many = Array.from({ length: 20 }, (_, n) => ({ ...unasked[0]!, name: `package${n}` }));
+  assert.match(problemIn(planChange(state, wish({ unasked: many }))).message, /package7 .* and 12 more\.$/);
+  granted(planChange(state, wish({ unasked, allowDowngrade: true })));
+});
+
+test("words for the package manager are packages, and never options", () => {
+  const packages = ["jq", "bash~5", "pkg>1.2", "pkg=1.2-r0", "pkg@tag", "!pkg", "so:libc.musl-x86_64.so.1", ".deps"];
+  assert.deepEqual(planPackages("add", packages), { kind: "packages", verb: "add", packages });
+  for (const word of ["--allow-untrusted", "-X", "--root=/", "", "a b", "jq\n--allow-untrusted", "\u001b[2J", "@tag"]) {
+    for (const verb of ["add", "del"] as const) {
+      const refused = planPackages(verb, ["jq", word]);
+      assert.ok(isRefusal(refused), word);
+      assert.equal(refused.problem.code, "E_USAGE");
+      assert.match(refused.problem.message, new RegExp(`^firn ${verb}: `));
+    }
+  }
 });
 
 test("the plan says in words what each kind of change does", () => {

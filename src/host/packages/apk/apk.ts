@@ -144,7 +144,7 @@ export function predownload(target: ApkTarget, args: readonly string[]): number 
   const inside = folder.path.slice((target.chroot ?? "").length);
   // apk fetches only the version that it would choose itself; a pinned or held-back one is left for apk to fetch as it
   // installs.
-  check(target, invoke(target, ["fetch", "-o", inside, ...fetches.map(({ name }) => name)], read));
+  check(target, invoke(target, ["fetch", "-o", inside, "--", ...fetches.map(({ name }) => name)], read));
   let bytes = 0;
   for (const offer of fetches) {
     const file = `${folder.path}/${packageFile(offer)}`;

@@ -11,6 +11,11 @@ export function databaseText(root: Within): string | undefined {
   return root.text("/lib/apk/db/installed") ?? root.text("/usr/lib/apk/db/installed");
 }
 
+/** What the root is to have, as constraints. */
+export function world(root: Within): string[] {
+  return (root.text("/etc/apk/world") ?? "").split(/\s+/).filter(Boolean);
+}
+
 /** The packages of a root; none where nothing was ever installed. */
 export function installedPackages(root: Within): InstalledPackage[] {
   return packageList(databaseText(root) ?? "");

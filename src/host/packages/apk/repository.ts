@@ -1,5 +1,11 @@
 import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
-import { packageFile, parseIndex, recordsNamed, type IndexRecord } from "../../../model/packages/index.ts";
+import {
+  packageFile,
+  parseIndex,
+  recordsNamed,
+  type IndexRecord,
+  type IndexStamp,
+} from "../../../model/packages/index.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { exists, isFile, makeDirectories, names, newName, removeFile } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
@@ -84,7 +90,7 @@ export interface Offer extends IndexRecord {
  * apk_repo_format_cache_index), apk 3 by a digest of the index's own URL; after a change between the two both may be
  * there. With a name that is none of these, every index counts.
  */
-function cachedIndexes(folder: string, place: string, arch: string): string[] {
+function cachedIndexes(folder: string, place: string, arch: string): { file: string; named: boolean }[] {
   // An installed Alpine has no openssl program, but busybox has these.
   const name = (algorithm: "sha1" | "sha256", input: string): string =>
     `APKINDEX.${run([`${algorithm}sum`], { input }).stdout.slice(0, 8)}.tar.gz`;
@@ -92,10 +98,15 @@ function cachedIndexes(folder: string, place: string, arch: string): string[] {
   const own = new Set([name("sha1", place), name("sha1", url), name("sha256", url)]);
   const present = names(folder).filter((file) => /^APKINDEX\.[0-9a-f]+\.tar\.gz$/.test(file));
   const found = present.filter((file) => own.has(file));
-  return (found.length > 0 ? found : present).map((file) => `${folder}/${file}`);
+  const named = found.length > 0;
+  return (named ? found : present).map((file) => ({ file: `${folder}/${file}`, named }));
 }
 
 interface OpenIndex extends SignedIndex {
+  /** How a person knows its repository. */
+  place: string;
+  /** It is known to be this repository's: its file is called so. */
+  named: boolean;
   /** Where its packages lie, as seen from outside; for a network repository there is none. */
   folder?: string;
 }
@@ -104,16 +115,39 @@ interface OpenIndex extends SignedIndex {
  * What the signed part of each of the target's indexes says. apk has verified them, but not what lies around that part.
  * The cache folder is shared with other releases, whose indexes are none of this target's.
  */
-function indexes(target: ApkTarget): OpenIndex[] {
-  const { cacheDir } = verifyRepositories(target);
+function indexes(target: ApkTarget): readonly OpenIndex[] {
+  const { root, cacheDir } = verifyRepositories(target);
+  const known = openIndexes.get(root);
+  if (known !== undefined) return known;
   const arch = architectureOf(target);
-  return [...new Set(target.repositories.map(repositoryPlace))].flatMap((place) => {
-    const verified = (file: string): SignedIndex => readIndex(file, target.shown?.[place] ?? place, scratch());
+  const read = [...new Set(target.repositories.map(repositoryPlace))].flatMap((place): OpenIndex[] => {
+    const shown = target.shown?.[place] ?? place;
+    const verified = (file: string, named: boolean): OpenIndex => ({
+      ...readIndex(file, shown, scratch()),
+      place: shown,
+      named,
+    });
     if (!isLocalRepository(place))
-      return cachedIndexes(outside(target, cacheDir), place, arch).map((file) => verified(file));
+      return cachedIndexes(outside(target, cacheDir), place, arch).map(({ file, named }) => verified(file, named));
     const folder = outside(target, `${place}/${arch}`);
-    return [{ ...verified(`${folder}/APKINDEX.tar.gz`), folder }];
+    return [{ ...verified(`${folder}/APKINDEX.tar.gz`, true), folder }];
   });
+  openIndexes.set(root, read);
+  return read;
+}
+
+/** What was read once, by the scratch root for which it was: a name that comes once only. */
+const openIndexes = new Map<string, readonly OpenIndex[]>();
+
+/**
+ * When each repository's index was written, and what it says that it is. Of two in the cache the newer one counts: the
+ * other is what an apk that names them otherwise has left.
+ */
+export function indexStamps(target: ApkTarget): IndexStamp[] {
+  const newest = new Map<string, IndexStamp>();
+  for (const { place, written, description, named } of indexes(target))
+    if (named && written >= (newest.get(place)?.written ?? 0)) newest.set(place, { place, written, description });
+  return [...newest.values()];
 }
 
 /** What the verified repositories say about some packages, or about all. */
@@ -148,7 +182,7 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
   const opened = verifyRepositories(target);
   const inside = into.slice((target.chroot ?? "").length);
   const before = new Set(names(into));
-  const finished = invoke(target, ["fetch", "-o", inside, name], opened);
+  const finished = invoke(target, ["fetch", "-o", inside, "--", name], opened);
   orThrowTrouble(troubleOf(target, finished));
   const fetched = names(into).filter((file) => !before.has(file) && file.endsWith(".apk"));
   for (const record of indexRecords(target, new Set([name])))

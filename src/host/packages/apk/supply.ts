@@ -1,3 +1,4 @@
+import type { IndexStamp } from "../../../model/packages/index.ts";
 import type { OnProgress, Simulation } from "../../../model/packages/wish.ts";
 import { makeDirectories, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
@@ -5,7 +6,7 @@ import type { Within } from "../../kernel/within.ts";
 import { apk, checkLocalPackages, simulate } from "./apk.ts";
 import { hostApk, type ApkTool } from "./bootstrap.ts";
 import { assembleKeys } from "./trusted-keys.ts";
-import { extractPackage, fetchPackage, packageFileList, packageNames, signingKeys } from "./repository.ts";
+import { extractPackage, fetchPackage, indexStamps, packageFileList, packageNames, signingKeys } from "./repository.ts";
 import { initSources } from "./sources.ts";
 import type { ApkTarget } from "./target.ts";
 
@@ -23,7 +24,7 @@ export interface SupplyWish {
 const CACHE = "/var/cache/firn";
 
 function initial(packages: readonly string[]): string[] {
-  return ["--initdb", "add", ...packages];
+  return ["--initdb", "add", "--", ...packages];
 }
 
 /** What a new root is filled from: verified repositories, and an apk, which is fetched where the host has none. */
@@ -55,6 +56,10 @@ export class ApkSupply implements Disposable {
 
   has(name: string): boolean {
     return this.names.has(name);
+  }
+
+  indexes(): readonly IndexStamp[] {
+    return indexStamps(this.target);
   }
 
   /** What filling an empty root with these would do. Throws E_PACKAGE_MISSING, E_PACKAGE_CONFLICT. */

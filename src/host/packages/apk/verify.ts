@@ -1,7 +1,8 @@
 import { checksumHex, type IndexRecord } from "../../../model/packages/index.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { copyFrom, isFile, names, readBytes, writeBytes } from "../../kernel/files.ts";
+import { copyFrom, isFile, makeDirectory, names, readBytes, writeBytes } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
+import { Within } from "../../kernel/within.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /**
@@ -58,9 +59,16 @@ function onlyEntry(member: string, what: string): string {
 export interface SignedIndex {
   /** The text of its APKINDEX. */
   text: string;
+  /** When it was written, in seconds since 1970: the time of APKINDEX in the archive. */
+  written: number;
+  /** What it says that it is: `v3.20.3-88-g2f1d7c5`. */
+  description: string;
   /** The file name of the key that its signature names. */
   key: string;
 }
+
+/** Bytes. Alpine's descriptions have some twenty. */
+const LARGEST_DESCRIPTION = 4096;
 
 /** An index in its parts: the signature's name and the signed rest, as files in `folder`. */
 interface IndexParts {
@@ -87,8 +95,15 @@ function splitIndex(file: string, what: string, folder: string): IndexParts {
   return { signature: `${folder}/${signature}`, scheme, key, rest };
 }
 
-function textOf({ rest, key }: IndexParts): SignedIndex {
-  return { text: run(["tar", "-xzOf", rest, "APKINDEX"]).stdout, key };
+function contentOf({ rest, key }: IndexParts, what: string): SignedIndex {
+  const folder = `${rest}.d`;
+  makeDirectory(folder, 0o700);
+  run(["tar", "-xzf", rest, "-C", folder]);
+  using inside = Within.volume(folder);
+  const written = inside.lstat("APKINDEX")?.mtime;
+  const text = inside.text("APKINDEX");
+  if (written === undefined || text === undefined) refuse(what, "there is no index in it");
+  return { text, written, description: inside.text("DESCRIPTION", LARGEST_DESCRIPTION) ?? "", key };
 }
 
 /**
@@ -98,7 +113,7 @@ function textOf({ rest, key }: IndexParts): SignedIndex {
  */
 export function readIndex(file: string, what: string, tmp: string): SignedIndex {
   using folder = temporaryFolder(tmp);
-  return textOf(splitIndex(file, what, folder.path));
+  return contentOf(splitIndex(file, what, folder.path), what);
 }
 
 /**
@@ -125,7 +140,7 @@ export function verifyIndex(file: string, what: string, keysDir: string, tmp: st
       what,
       `the signature of the index does not verify with the key ${parts.key}: it was damaged, or changed after it was signed`,
     );
-  return textOf(parts);
+  return contentOf(parts, what);
 }
 
 /**

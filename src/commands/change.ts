@@ -56,7 +56,8 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
     return config();
   } catch (error) {
     if (!(error instanceof FirnError)) throw error;
-    report.note(`${error.message} The defaults hold for this run.`);
+    const { message, details = [] } = error.problem;
+    for (const line of [message, ...details, "The defaults hold for this run."]) report.note(line);
     return defaultFirnConfig();
   }
 }

@@ -88,8 +88,9 @@ function confirm(disk: Disk, plan: InstallPlan, flags: InstallFlags, report: Rep
     if (holdsData(disk)) {
       throw new FirnError(
         "E_DISK_FULL_OF_DATA",
-        `${disk.path} holds data.\n${describeDisk(disk).join("\n")}`,
+        `${disk.path} holds data.`,
         "To lose all of it: --yes.",
+        describeDisk(disk),
       );
     }
     throw new FirnError(

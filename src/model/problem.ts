@@ -1,3 +1,5 @@
+import { given } from "./given.ts";
+
 /**
  * What can stop firn, each with a stable code and an exit code of its own. 0 is success,
  * 2 a wrong command line, 130 an interruption (128 + SIGINT).
@@ -68,12 +70,14 @@ export type Effect =
   | "image removed";
 
 /**
- * What stopped (`message`), what to do next (`hint`), and how things stand (`effect`). The message promises nothing:
- * that is the effect's.
+ * What stopped (`message`, one line), what to do next (`hint`), and how things stand (`effect`). The message promises
+ * nothing: that is the effect's.
  */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;
+  /** What a program or a list says of it, a line each. */
+  readonly details?: readonly string[];
   readonly hint?: string;
   readonly effect?: Effect;
   /** The disk or image that `effect` speaks of. */
@@ -86,12 +90,12 @@ export interface Refusal {
   readonly problem: Problem;
 }
 
-function problem(code: ProblemCode, message: string, hint?: string): Problem {
-  return hint === undefined ? { code, message } : { code, message, hint };
+function problem(code: ProblemCode, message: string, hint?: string, details?: readonly string[]): Problem {
+  return given({ code, message, details: details?.length === 0 ? undefined : details, hint });
 }
 
-export function refuse(code: ProblemCode, message: string, hint?: string): Refusal {
-  return { kind: "refusal", problem: problem(code, message, hint) };
+export function refuse(code: ProblemCode, message: string, hint?: string, details?: readonly string[]): Refusal {
+  return { kind: "refusal", problem: problem(code, message, hint, details) };
 }
 
 export function isRefusal(value: unknown): value is Refusal {
@@ -101,9 +105,9 @@ export function isRefusal(value: unknown): value is Refusal {
 /** A no that is thrown: a broken world. Carries the same Problem as a Refusal, and is printed in one place, report/. */
 export class FirnError extends Error {
   readonly problem: Problem;
-  constructor(code: ProblemCode, message: string, hint?: string) {
+  constructor(code: ProblemCode, message: string, hint?: string, details?: readonly string[]) {
     super(message);
-    this.problem = problem(code, message, hint);
+    this.problem = problem(code, message, hint, details);
   }
 
   static of(what: Problem): FirnError {

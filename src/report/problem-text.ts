@@ -23,13 +23,12 @@ function sentence(effect: Effect, about: string): string {
 }
 
 /** `E_DISK_BUSY: what stopped. Nothing was changed.` and, on the next line, what to do. */
-export function problemText({ code, message, hint, effect, about = "the disk" }: Problem): string {
-  const [first = "", ...rest] = message.split("\n");
-  const head = effect === undefined ? first : `${first} ${sentence(effect, about)}`;
-  const lines = [`${code}: ${head}`, ...rest, ...(hint === undefined ? [] : [`  ${hint}`])];
-  return `${lines.join("\n")}\n`;
+export function problemText({ code, message, details = [], hint, effect, about = "the disk" }: Problem): string[] {
+  const head = effect === undefined ? message : `${message} ${sentence(effect, about)}`;
+  return [`${code}: ${head}`, ...details, ...(hint === undefined ? [] : [`  ${hint}`])];
 }
 
-export function problemJson(problem: Problem): string {
-  return `${JSON.stringify({ error: problem })}\n`;
+/** For a program the details are the rest of the message. */
+export function problemJson({ details = [], ...problem }: Problem): string {
+  return JSON.stringify({ error: { ...problem, message: [problem.message, ...details].join("\n") } });
 }

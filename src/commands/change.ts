@@ -7,6 +7,7 @@ import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
+import { withoutWords } from "../model/text/secrets.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, isRefusal, orThrow, type Refusal } from "../model/problem.ts";
@@ -37,6 +38,7 @@ export interface ChangeFlags extends WriteFlags {
   description?: string;
   force?: boolean;
   hostDevices?: boolean;
+  keepDraft?: boolean;
 }
 
 function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
@@ -133,6 +135,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       prepared,
       json: flags.json === true,
       hostDevices: flags.hostDevices === true,
+      keepDraft: flags.keepDraft === true,
       templateBefore: templateNow(store, state),
       template: undefined,
       draft: undefined,
@@ -171,7 +174,7 @@ export function del(flags: ChangeFlags, packages: readonly string[]): Result {
 
 /** `firn run -- CMD…` */
 export function runCommand(flags: ChangeFlags, argv: readonly string[]): Result {
-  return change(flags, `firn run -- ${argv.join(" ")}`, () => ({ kind: "command", argv }));
+  return change(flags, `firn run -- ${withoutWords(argv)}`, () => ({ kind: "command", argv }));
 }
 
 /** `firn shell` */

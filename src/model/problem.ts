@@ -64,6 +64,8 @@ export type Effect =
   | "nothing changed"
   | "draft discarded"
   | "draft left"
+  | "draft kept"
+  | "image left"
   | "default unchanged"
   | "committed"
   | "disk unfinished"
@@ -80,7 +82,7 @@ export interface Problem {
   readonly details?: readonly string[];
   readonly hint?: string;
   readonly effect?: Effect;
-  /** The disk or image that `effect` speaks of. */
+  /** The disk, image or draft that `effect` speaks of. */
   readonly about?: string;
 }
 

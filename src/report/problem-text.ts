@@ -9,6 +9,10 @@ function sentence(effect: Effect, about: string): string {
       return "The draft was discarded. What boots was not touched.";
     case "draft left":
       return "What it had begun could not all be taken back. What boots was not touched.";
+    case "draft kept":
+      return `The draft is kept until the next change or \`firn gc\`; to look at it: mount -o subvol=/snapshots/${about}/@ DEVICE /mnt. What boots was not touched.`;
+    case "image left":
+      return `${about} could not be removed, and is no whole image.`;
     case "default unchanged":
       return "The change may be made in part or whole. What boots was not touched.";
     case "committed":

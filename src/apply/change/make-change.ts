@@ -4,6 +4,7 @@ import { exists, insideRoot, isDirectory, isFile, makeDirectories, writeText } f
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
+import { withoutWords } from "../../model/text/secrets.ts";
 import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
@@ -60,7 +61,7 @@ function runShell(root: string, context: ChangeContext): void {
 function runCommand(argv: readonly string[], root: string, context: ChangeContext): void {
   const status = runAtTerminal(argv, root, context);
   if (status === 0) return;
-  throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
+  throw new FirnError("E_COMMAND", `\`${withoutWords(argv)}\` ended with exit code ${status}.`);
 }
 
 function changePackages(change: Extract<Change, { kind: "packages" }>, root: string, context: ChangeContext): void {

@@ -48,6 +48,12 @@ export class Draft {
     return `${this.path}/${ROOT}`;
   }
 
+  /** Makes it a draft again that nothing names yet. */
+  demote(): void {
+    if (this.committed) renameNew(this.path, `${this.top}/${layout.draft(this.id)}`);
+    this.committed = false;
+  }
+
   /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
   promote(): void {
     renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
@@ -136,6 +142,12 @@ export class VolumeStore implements Disposable {
   /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
     if (exists(draft.path)) this.deleteFolder(draft.path);
+    this.flush();
+  }
+
+  /** Leaves a draft that did not become a generation. On disk when it returns. */
+  keep(draft: Draft): void {
+    draft.demote();
     this.flush();
   }
 

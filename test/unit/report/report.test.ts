@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FirnError, exitCodes, orThrow, refuse } from "../../../src/model/problem.ts";
+import { FirnError, exitCodes, orThrow, refuse, type Effect } from "../../../src/model/problem.ts";
 import { age, changeText } from "../../../src/report/format.ts";
 import { table } from "../../../src/report/result.ts";
 import { recordTerminal } from "../../fixtures/terminal.ts";
@@ -63,6 +63,13 @@ test("what a failure left behind is said after what stopped, before its details 
   assert.deepEqual(problemText(problem), ["E_DISK_BUSY: In use. Nothing was changed.", "detail", "  h"]);
   const { error } = JSON.parse(problemJson(problem));
   assert.deepEqual([error.effect, error.message], ["nothing changed", "In use.\ndetail"]);
+});
+
+test("what is left is named: the image that could not be removed, the draft that was kept", () => {
+  const said = (effect: Effect, about: string): string | undefined =>
+    problemText({ code: "E_FILE", message: "m.", effect, about })[0];
+  assert.match(said("image left", "/srv/a.img") ?? "", /^E_FILE: m\. \/srv\/a\.img could not be removed/);
+  assert.match(said("draft kept", "x.draft") ?? "", / subvol=\/snapshots\/x\.draft\/@ .* was not touched\.$/);
 });
 
 test("every problem has an exit code of its own, none of them success", () => {

@@ -51,6 +51,8 @@ export const exitCodes = {
   E_IN_DRAFT: 62,
   E_OUTPUT: 63,
   E_NESTED: 64,
+  E_KILLED: 75,
+  E_RUN: 76,
   E_UNFIT: 77,
 } as const;
 

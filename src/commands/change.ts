@@ -5,6 +5,7 @@ import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
+import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
 import { withoutWords } from "../model/text/secrets.ts";
@@ -24,7 +25,7 @@ import {
 } from "../plan/change.ts";
 import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
-import { absolute } from "./session/machine-config.ts";
+import { repositoryFrom } from "./session/machine-config.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session/session.ts";
@@ -45,8 +46,8 @@ function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
   const here = workingDirectory();
   const keysDir = flags.keysDir ?? config.upgrade.keysDir;
   return {
-    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => absolute(one, here)),
-    keysDir: keysDir === undefined ? undefined : absolute(keysDir, here),
+    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => repositoryFrom(here, one)),
+    keysDir: keysDir === undefined ? undefined : absolutePath(keysDir, here),
     save: flags.save === true,
     dryRun: flags.dryRun === true,
   };

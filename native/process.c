@@ -170,7 +170,8 @@ static FN(ps_fork) {
     return pid < 0 ? throw_errno(ctx, errno, "fork", NULL) : JS_NewInt32(ctx, pid);
 }
 
-/* wait(pid, block): [pid, status], [0, 0] when it still runs, null when a signal came first. */
+/* wait(pid, block): [pid, status, signal that killed it or 0]; all 0 when it still runs, null when a signal came
+ * first. */
 static FN(ps_wait) {
     int status = 0;
     pid_t pid = waitpid(arg_int(ctx, argv[0]), &status, JS_ToBool(ctx, argv[1]) ? 0 : WNOHANG);
@@ -179,6 +180,7 @@ static FN(ps_wait) {
     JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, pid));
     int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, code));
+    JS_SetPropertyUint32(ctx, pair, 2, JS_NewInt32(ctx, WIFSIGNALED(status) ? WTERMSIG(status) : 0));
     return pair;
 }
 

@@ -49,6 +49,7 @@ const changing = {
   base: text("Start from this generation instead of slot 0", "GEN"),
   description: text("A line to remember it by"),
   force: yes("Keep the generation even if nothing changed, or if it lacks what a system needs"),
+  keepDraft: yes("Leave the draft of a change that fails, for a look"),
 };
 const packaging = { ...changing, allowDowngrade: yes("Take older packages and indexes for what is there") };
 const running = { ...changing, hostDevices: yes("Show the host's /dev, and all that is in it, inside") };

@@ -19,7 +19,7 @@ const process = {
  * read.
  */
 function end(): void {
-  if (process.exitCode === 0) return finish({}, () => ({ data: help, lines: [help.trimEnd()] }));
+  if (process.exitCode === 0) return finish({}, () => ({ data: help, lines: help.trimEnd().split("\n") }));
   const own = words.indexOf("--");
   const json = words.slice(0, own < 0 ? undefined : own).includes("--json");
   fail(

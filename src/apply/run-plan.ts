@@ -1,6 +1,7 @@
 import { problemOf } from "../host/kernel/failure.ts";
 import { checkInterrupt } from "../host/kernel/run.ts";
 import { FirnError, settled, type Effect, type Problem } from "../model/problem.ts";
+import { given } from "../model/given.ts";
 import type { Plan, Step } from "../plan/step.ts";
 import type { Report } from "../report/report.ts";
 
@@ -10,7 +11,7 @@ import type { Report } from "../report/report.ts";
  */
 export interface Standing {
   effect: Effect;
-  /** The disk or image that the effect speaks of. */
+  /** The disk, image or draft that the effect speaks of. */
   about?: string;
 }
 
@@ -23,9 +24,9 @@ export interface Work {
   stands(effect: Effect, about?: string): void;
   /**
    * What takes back what the step did, should it or a later one fail; the latest first. `effect`: how things stand
-   * then.
+   * then, and what that speaks of.
    */
-  undo(takeBack: () => void, effect: Effect): void;
+  undo(takeBack: () => void, effect: Effect, about?: string): void;
   /** Nothing is left to do: the rest of the plan falls away, and nothing is taken back. */
   end(): void;
 }
@@ -47,23 +48,23 @@ export interface Run<S extends Step, Context> {
   explain?: (cause: Problem) => Problem;
 }
 
-interface Undo {
+interface Undo extends Standing {
   takeBack: () => void;
-  effect: Effect;
 }
 
 /** Takes everything back, whatever fails at it: the cause is what is said, and that something is left. */
 function takeAllBack(undo: Undo[], standing: Standing): void {
-  let left = false;
+  let left: Effect | undefined;
   for (let one = undo.pop(); one !== undefined; one = undo.pop()) {
+    const { takeBack, ...then } = one;
     try {
-      one.takeBack();
-      standing.effect = one.effect;
+      takeBack();
+      Object.assign(standing, then);
     } catch {
-      left = true;
+      left = then.effect === "image removed" ? "image left" : "draft left";
     }
   }
-  if (left) standing.effect = "draft left";
+  standing.effect = left ?? standing.effect;
 }
 
 /**
@@ -83,7 +84,7 @@ export function runPlan<S extends Step, Context>(run: Run<S, Context>): void {
       if (about !== undefined) standing.about = about;
       if (effect === "committed") undo.length = 0;
     },
-    undo: (takeBack, effect) => void undo.push({ takeBack, effect }),
+    undo: (takeBack, effect, about) => void undo.push({ takeBack, effect, ...given({ about }) }),
     end: () => {
       undo.length = 0;
       ended = true;

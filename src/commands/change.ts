@@ -5,8 +5,10 @@ import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
+import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
+import { withoutWords } from "../model/text/secrets.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, isRefusal, orThrow, type Refusal } from "../model/problem.ts";
@@ -24,7 +26,7 @@ import {
 } from "../plan/change.ts";
 import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
-import { absolute } from "./session/machine-config.ts";
+import { repositoryFrom } from "./session/machine-config.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags, type WriteSession } from "./session/session.ts";
@@ -39,14 +41,15 @@ export interface ChangeFlags extends WriteFlags {
   force?: boolean;
   allowDowngrade?: boolean;
   hostDevices?: boolean;
+  keepDraft?: boolean;
 }
 
 function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
   const here = workingDirectory();
   const keysDir = flags.keysDir ?? config.upgrade.keysDir;
   return {
-    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => absolute(one, here)),
-    keysDir: keysDir === undefined ? undefined : absolute(keysDir, here),
+    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => repositoryFrom(here, one)),
+    keysDir: keysDir === undefined ? undefined : absolutePath(keysDir, here),
     save: flags.save === true,
     allowOlder: flags.allowDowngrade === true,
     dryRun: flags.dryRun === true,
@@ -59,7 +62,8 @@ function configOrDefault({ config, report }: WriteSession): FirnConfig {
     return config();
   } catch (error) {
     if (!(error instanceof FirnError)) throw error;
-    report.note(`${error.message} The defaults hold for this run.`);
+    const { message, details = [] } = error.problem;
+    for (const line of [message, ...details, "The defaults hold for this run."]) report.note(line);
     return defaultFirnConfig();
   }
 }
@@ -138,6 +142,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       prepared,
       json: flags.json === true,
       hostDevices: flags.hostDevices === true,
+      keepDraft: flags.keepDraft === true,
       templateBefore: templateNow(store, state),
       template: undefined,
       draft: undefined,
@@ -176,7 +181,7 @@ export function del(flags: ChangeFlags, packages: readonly string[]): Result {
 
 /** `firn run -- CMD…` */
 export function runCommand(flags: ChangeFlags, argv: readonly string[]): Result {
-  return change(flags, `firn run -- ${argv.join(" ")}`, () => ({ kind: "command", argv }));
+  return change(flags, `firn run -- ${withoutWords(argv)}`, () => ({ kind: "command", argv }));
 }
 
 /** `firn shell` */

@@ -24,8 +24,8 @@ export function config(flags: ConfigFlags): Result {
   const document = flags.firn ? firnToml : machineToml;
   if (flags.schema) {
     const schema = jsonSchema(document);
-    return { data: schema, lines: [JSON.stringify(schema, undefined, 2)] };
+    return { data: schema, lines: JSON.stringify(schema, undefined, 2).split("\n") };
   }
   const example = exampleOf(document);
-  return { data: { example }, lines: [example.trimEnd()] };
+  return { data: { example }, lines: example.trimEnd().split("\n") };
 }

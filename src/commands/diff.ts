@@ -27,16 +27,19 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const files = comparePaths(before.path, after.path).filter(
       ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
     );
-    const texts = files
+    const differences = files
       .filter(({ path }) => path.startsWith("etc/"))
       .flatMap(({ path }) => textDiff(before, after, path) ?? []);
+    const texts = differences.flatMap(({ path, text }) => (text === undefined ? [] : [{ path, text }]));
+    const hidden = differences.flatMap(({ path, text }) => (text === undefined ? [path] : []));
     return {
-      data: { from, to, packages, files: files.map(({ path, kind }) => ({ path: `/${path}`, kind })), texts },
+      data: { from, to, packages, files: files.map(({ path, kind }) => ({ path: `/${path}`, kind })), texts, hidden },
       lines: [
         `${from} -> ${to}`,
         ...packages.map(changeText),
         ...(files.length === 0 ? ["No file differs."] : files.map(({ path, kind }) => `${signs[kind]} /${path}`)),
         ...texts.flatMap(({ text }) => text.trimEnd().split("\n")),
+        ...(hidden.length === 0 ? [] : [`Not shown, since it may be secret: the text of ${hidden.join(", ")}.`]),
       ],
     };
   });

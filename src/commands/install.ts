@@ -13,6 +13,7 @@ import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
 import type { MachineFlags } from "../model/machine/machine-toml.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";
+import { absolutePath } from "../model/text/absolute-path.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { describeDisk, holdsData, refuseChanged, refuseDisk, type Disk } from "../model/disk/inspection.ts";
 import type { DiskTarget } from "../plan/disk.ts";
@@ -20,7 +21,7 @@ import { FirnError, orThrow, type Problem } from "../model/problem.ts";
 import { planInstall, type InstallPlan } from "../plan/install.ts";
 import type { Report } from "../report/report.ts";
 import type { Result } from "../report/result.ts";
-import { absolute, machineConfig, withoutSecrets } from "./session/machine-config.ts";
+import { machineConfig, withoutSecrets } from "./session/machine-config.ts";
 import { planned } from "./session/planned.ts";
 import { changing, type Changing } from "./session/session.ts";
 
@@ -88,8 +89,9 @@ function confirm(disk: Disk, plan: InstallPlan, flags: InstallFlags, report: Rep
     if (holdsData(disk)) {
       throw new FirnError(
         "E_DISK_FULL_OF_DATA",
-        `${disk.path} holds data.\n${describeDisk(disk).join("\n")}`,
+        `${disk.path} holds data.`,
         "To lose all of it: --yes.",
+        describeDisk(disk),
       );
     }
     throw new FirnError(
@@ -168,8 +170,12 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
     const config = machineConfig(flags);
     const bytes = config.disk.size;
     if (bytes === undefined) throw new FirnError("E_USAGE", "How large shall the image be?", "--size 4G");
-    const path = absolute(file, workingDirectory());
-    if (exists(path)) throw FirnError.of(imageExists(file).problem);
+    const path = absolutePath(file, workingDirectory());
+    if (exists(path)) {
+      // Another firn may be making it.
+      if (!flags.dryRun) lockMedia(mediaOf(path), "firn image", false, () => {})[Symbol.dispose]();
+      throw FirnError.of(imageExists(file).problem);
+    }
     using prepared = prepareInstall(config, flags.dryRun === true);
     const plan = planFor(config, { kind: "image", bytes, sectorBytes: IMAGE_SECTOR }, prepared);
     if (flags.dryRun) return dryRun(path, config, plan, [`${path}: ${approximateSize(bytes)}, sparse`]);

@@ -86,7 +86,9 @@ export function list(flags: ReadFlags): Result {
         generation.record.description ?? generation.record.command ?? "",
       ]);
     const notes = [
-      ...state.drafts.map((name) => `Draft ${name}: left by a run that ended early, or still being made.`),
+      ...state.drafts.map(
+        (name) => `Draft ${name}: being made, kept by --keep-draft, or left by a run that ended early.`,
+      ),
       ...(state.unfinished === undefined
         ? []
         : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),

@@ -80,7 +80,8 @@ export function status(flags: ReadFlags): Result {
       ...danglingSlots(state),
       ...faults(state),
       ...state.drafts.map(
-        (name) => `Draft:  ${name}: being made, or left by a run that ended early; the next change deletes it`,
+        (name) =>
+          `Draft:  ${name}: being made, kept by --keep-draft, or left by a run that ended early; the next change deletes it`,
       ),
     ];
     return { data, lines };

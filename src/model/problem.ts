@@ -1,3 +1,5 @@
+import { given } from "./given.ts";
+
 /**
  * What can stop firn, each with a stable code and an exit code of its own. 0 is success,
  * 2 a wrong command line, 130 an interruption (128 + SIGINT).
@@ -52,6 +54,8 @@ export const exitCodes = {
   E_INDEX_OLD: 65,
   E_INDEX_RELEASE: 66,
   E_DOWNGRADE: 67,
+  E_KILLED: 75,
+  E_RUN: 76,
   E_UNFIT: 77,
 } as const;
 
@@ -65,21 +69,25 @@ export type Effect =
   | "nothing changed"
   | "draft discarded"
   | "draft left"
+  | "draft kept"
+  | "image left"
   | "default unchanged"
   | "committed"
   | "disk unfinished"
   | "image removed";
 
 /**
- * What stopped (`message`), what to do next (`hint`), and how things stand (`effect`). The message promises nothing:
- * that is the effect's.
+ * What stopped (`message`, one line), what to do next (`hint`), and how things stand (`effect`). The message promises
+ * nothing: that is the effect's.
  */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;
+  /** What a program or a list says of it, a line each. */
+  readonly details?: readonly string[];
   readonly hint?: string;
   readonly effect?: Effect;
-  /** The disk or image that `effect` speaks of. */
+  /** The disk, image or draft that `effect` speaks of. */
   readonly about?: string;
 }
 
@@ -89,12 +97,12 @@ export interface Refusal {
   readonly problem: Problem;
 }
 
-function problem(code: ProblemCode, message: string, hint?: string): Problem {
-  return hint === undefined ? { code, message } : { code, message, hint };
+function problem(code: ProblemCode, message: string, hint?: string, details?: readonly string[]): Problem {
+  return given({ code, message, details: details?.length === 0 ? undefined : details, hint });
 }
 
-export function refuse(code: ProblemCode, message: string, hint?: string): Refusal {
-  return { kind: "refusal", problem: problem(code, message, hint) };
+export function refuse(code: ProblemCode, message: string, hint?: string, details?: readonly string[]): Refusal {
+  return { kind: "refusal", problem: problem(code, message, hint, details) };
 }
 
 export function isRefusal(value: unknown): value is Refusal {
@@ -104,9 +112,9 @@ export function isRefusal(value: unknown): value is Refusal {
 /** A no that is thrown: a broken world. Carries the same Problem as a Refusal, and is printed in one place, report/. */
 export class FirnError extends Error {
   readonly problem: Problem;
-  constructor(code: ProblemCode, message: string, hint?: string) {
+  constructor(code: ProblemCode, message: string, hint?: string, details?: readonly string[]) {
     super(message);
-    this.problem = problem(code, message, hint);
+    this.problem = problem(code, message, hint, details);
   }
 
   static of(what: Problem): FirnError {

@@ -5,6 +5,7 @@ import type { PackageWish } from "../model/packages/wish.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
 import { mustKeep } from "../model/volume/retention.ts";
+import { withoutWords } from "../model/text/secrets.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { slotsAfter, type DeleterState, type VolumeState } from "../model/volume/state.ts";
 import { deletion, describeGcStep, type GcStep } from "./gc.ts";
@@ -174,7 +175,7 @@ function describeChange(change: Change): string {
     case "packages":
       return describePackages(change);
     case "command":
-      return `Run ${change.argv.join(" ")}`;
+      return `Run ${withoutWords(change.argv)}`;
     case "shell":
       return "Run a shell";
     case "edit":

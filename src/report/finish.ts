@@ -8,9 +8,9 @@ import type { Result } from "./result.ts";
 /** Writes the answer to stdout. Throws E_OUTPUT when that fails, with what the command did all the same. */
 function answer(result: Result, json: boolean): void {
   // Only the one that is asked for is looked at: a costly one is a getter.
-  const text = json ? `${JSON.stringify(result.data)}\n` : result.lines.map((line) => `${line}\n`).join("");
+  const lines = json ? [JSON.stringify(result.data)] : result.lines;
   try {
-    print(text);
+    print(lines);
   } catch (error) {
     const why = isSysError(error) ? error.reason : problemOf(error).message;
     const problem: Problem = { code: "E_OUTPUT", message: `The answer could not be written to stdout: ${why}.` };
@@ -34,10 +34,10 @@ export function finish(flags: { json?: unknown }, command: () => Result): void {
 export function fail(problem: Problem, json: boolean): never {
   if (json && problem.code !== "E_OUTPUT") {
     try {
-      print(problemJson(problem));
+      print([problemJson(problem)]);
     } catch {
-      say(problemText(problem));
+      say(...problemText(problem));
     }
-  } else say(problemText(problem));
+  } else say(...problemText(problem));
   return exit(exitCodes[problem.code]);
 }

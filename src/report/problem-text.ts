@@ -9,6 +9,10 @@ function sentence(effect: Effect, about: string): string {
       return "The draft was discarded. What boots was not touched.";
     case "draft left":
       return "What it had begun could not all be taken back. What boots was not touched.";
+    case "draft kept":
+      return `The draft is kept until the next change or \`firn gc\`; to look at it: mount -o subvol=/snapshots/${about}/@ DEVICE /mnt. What boots was not touched.`;
+    case "image left":
+      return `${about} could not be removed, and is no whole image.`;
     case "default unchanged":
       return "The change may be made in part or whole. What boots was not touched.";
     case "committed":
@@ -23,13 +27,12 @@ function sentence(effect: Effect, about: string): string {
 }
 
 /** `E_DISK_BUSY: what stopped. Nothing was changed.` and, on the next line, what to do. */
-export function problemText({ code, message, hint, effect, about = "the disk" }: Problem): string {
-  const [first = "", ...rest] = message.split("\n");
-  const head = effect === undefined ? first : `${first} ${sentence(effect, about)}`;
-  const lines = [`${code}: ${head}`, ...rest, ...(hint === undefined ? [] : [`  ${hint}`])];
-  return `${lines.join("\n")}\n`;
+export function problemText({ code, message, details = [], hint, effect, about = "the disk" }: Problem): string[] {
+  const head = effect === undefined ? message : `${message} ${sentence(effect, about)}`;
+  return [`${code}: ${head}`, ...details, ...(hint === undefined ? [] : [`  ${hint}`])];
 }
 
-export function problemJson(problem: Problem): string {
-  return `${JSON.stringify({ error: problem })}\n`;
+/** For a program the details are the rest of the message. */
+export function problemJson({ details = [], ...problem }: Problem): string {
+  return JSON.stringify({ error: { ...problem, message: [problem.message, ...details].join("\n") } });
 }

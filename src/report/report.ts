@@ -12,14 +12,13 @@ export interface Report {
 
 /** Talk on stderr; `quiet` leaves only notes. */
 export function terminalReport(quiet: boolean): Report {
-  const write = (text: string): void => say(`${text}\n`);
   return {
     step: (number, of, text) => {
-      if (!quiet) write(`[${number}/${of}] ${text}`);
+      if (!quiet) say(`[${number}/${of}] ${text}`);
     },
-    note: write,
+    note: (text) => say(text),
     detail: (text) => {
-      if (!quiet) write(`      ${text}`);
+      if (!quiet) say(`      ${text}`);
     },
   };
 }

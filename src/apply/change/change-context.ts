@@ -20,6 +20,8 @@ export interface ChangeContext {
   readonly json: boolean;
   /** What a command or shell sees in /dev is the host's. */
   readonly hostDevices: boolean;
+  /** A change that fails leaves its draft, for a look. */
+  readonly keepDraft: boolean;
   /** The fstab template as it was when the change began. */
   readonly templateBefore: string;
   /** The template from this generation on, when the change brings another. */

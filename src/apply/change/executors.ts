@@ -8,6 +8,7 @@ import { fstabIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
 import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../../model/volume/fstab.ts";
+import { draftName } from "../../model/volume/ids.ts";
 import type { ChangeStep } from "../../plan/change.ts";
 import { gcExecutors } from "../gc.ts";
 import type { Executors } from "../run-plan.ts";
@@ -59,7 +60,8 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   fetch: (_, { prepared }) => prepared.fetch(),
   "open-draft": ({ id, base }, context, work) => {
     const draft = context.store.openDraft(id, base);
-    work.undo(() => context.store.takeBack(draft), "draft discarded");
+    if (context.keepDraft) work.undo(() => context.store.keep(draft), "draft kept", draftName(id));
+    else work.undo(() => context.store.takeBack(draft), "draft discarded");
     context.base = base;
     context.draft = draft;
   },

@@ -3,6 +3,7 @@ import { INSIDE, type Chroot } from "../../host/kernel/chroot.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
+import { withoutWords } from "../../model/text/secrets.ts";
 import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
@@ -57,7 +58,7 @@ function runShell(chroot: Chroot, context: ChangeContext): void {
 function runCommand(argv: readonly string[], chroot: Chroot, context: ChangeContext): void {
   const status = runAtTerminal(argv, chroot, context);
   if (status === 0) return;
-  throw new FirnError("E_COMMAND", `\`${argv.join(" ")}\` ended with exit code ${status}.`);
+  throw new FirnError("E_COMMAND", `\`${withoutWords(argv)}\` ended with exit code ${status}.`);
 }
 
 function changePackages(change: Extract<Change, { kind: "packages" }>, chroot: Chroot, context: ChangeContext): void {

@@ -4,8 +4,11 @@ import { bootLoader } from "../../host/boot/loader.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { formatEsp, formatRoot, formatSwap, writePartitionTable } from "../../host/disk/make-filesystems.ts";
 import { createImage, removeImage } from "../../host/disk/image.ts";
+import { mediaOf } from "../../host/disk/medium.ts";
 import { mapPartition, waitForPartitions } from "../../host/disk/map.ts";
 import { claim } from "../../host/kernel/devices.ts";
+import { cleanUp } from "../../host/kernel/failure.ts";
+import { lockMedia } from "../../host/kernel/lock.ts";
 import { mountTop } from "../../host/volume/open-volume.ts";
 import { installedBytesOf } from "../../model/packages/database.ts";
 import { given } from "../../model/given.ts";
@@ -77,9 +80,11 @@ function enable(context: Installation): void {
 }
 
 export const installExecutors: Executors<InstallStep, Installation> = {
-  "create-image": ({ bytes, neededBytes }, { target: { path } }, work) => {
+  "create-image": ({ bytes, neededBytes }, context, work) => {
+    const { path } = context.target;
     const refusal = createImage(path, bytes, neededBytes);
     if (refusal !== undefined) orThrow(refusal);
+    context.lock = lockMedia(mediaOf(path), "firn image", false, (text) => context.report.note(text));
     work.stands("nothing changed", path);
     work.undo(() => removeImage(path), "image removed");
   },
@@ -122,10 +127,16 @@ export const installExecutors: Executors<InstallStep, Installation> = {
   commit: ({ slots }, { volume, opened }) => volume.commit(rotate([], opened.id, slots), () => {}, opened),
   enable: (_, context) => enable(context),
   finish: (_, { volume, opened, sealed = {}, mount }) => {
-    volume.noteRecord(opened, sealed);
     volume.flush();
-    volume[Symbol.dispose]();
-    // Unmounted with the result checked: the last flush of an image happens here.
-    mount?.release();
+    volume.noteRecord(opened, sealed);
+    try {
+      volume.flush();
+      volume[Symbol.dispose]();
+      // Unmounted with the result checked: the last flush of an image happens here.
+      mount?.release();
+    } catch (error) {
+      cleanUp(() => volume.noteRecord(opened, { ...sealed, installing: "finish" }));
+      throw error;
+    }
   },
 };

@@ -28,6 +28,8 @@ export interface InstallTarget {
  * where.
  */
 export class Installation implements Disposable {
+  /** Of an image, from when it is made; a disk is locked by who looked at it. */
+  lock: Disposable | undefined;
   esp: MappedPartition | undefined;
   /** Nobody mounts the partition, nor claims its disk, meanwhile; the mount claims the other one. */
   espClaim: Disposable | undefined;
@@ -123,5 +125,6 @@ export class Installation implements Disposable {
     this.rootPartition?.[Symbol.dispose]();
     this.espClaim?.[Symbol.dispose]();
     this.esp?.[Symbol.dispose]();
+    this.lock?.[Symbol.dispose]();
   }
 }

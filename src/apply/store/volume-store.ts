@@ -36,6 +36,14 @@ export class Draft {
     return this.top.root(this.rootName);
   }
 
+  /** Makes it a draft again that nothing names yet. */
+  demote(): void {
+    if (!this.committed) return;
+    this.top.letGo(this.rootName);
+    this.top.renameNew(this.name, layout.draft(this.id));
+    this.committed = false;
+  }
+
   /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
   promote(): void {
     this.top.letGo(this.rootName);
@@ -129,6 +137,12 @@ export class VolumeStore implements Disposable {
   /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
     if (this.top.exists(draft.name)) this.deleteFolder(draft.name);
+    this.flush();
+  }
+
+  /** Leaves a draft that did not become a generation. On disk when it returns. */
+  keep(draft: Draft): void {
+    draft.demote();
     this.flush();
   }
 

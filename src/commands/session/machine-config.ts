@@ -5,10 +5,11 @@ import { mergeFlags } from "../../model/machine/flags.ts";
 import type { MachineFlags } from "../../model/machine/machine-toml.ts";
 import { parseMachineToml, type MachineConfig, type PartialMachine } from "../../model/machine/machine.ts";
 import { normaliseRepository } from "../../model/packages/conf.ts";
+import { absolutePath } from "../../model/text/absolute-path.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
 
-export function absolute(path: string, folder: string): string {
-  return normaliseRepository(path, folder) ?? path;
+export function repositoryFrom(folder: string, text: string): string {
+  return normaliseRepository(text, folder) ?? text;
 }
 
 /** Paths in a file are relative to it, paths in flags to the working directory. */
@@ -20,16 +21,16 @@ function withAbsolutePaths<T extends { repositories?: readonly string[]; keysDir
   return {
     ...system,
     ...given({
-      repositories: repositories?.map((one) => absolute(one, folder)),
-      keysDir: keysDir === undefined ? undefined : absolute(keysDir, folder),
-      refind: refind === undefined ? undefined : absolute(refind, folder),
+      repositories: repositories?.map((one) => repositoryFrom(folder, one)),
+      keysDir: keysDir === undefined ? undefined : absolutePath(keysDir, folder),
+      refind: refind === undefined ? undefined : absolutePath(refind, folder),
     }),
   };
 }
 
 function readConfigFile(path: string | undefined): PartialMachine {
   if (path === undefined) return {};
-  const file = absolute(path, workingDirectory());
+  const file = absolutePath(path, workingDirectory());
   const text = readTextIfAny(file);
   if (text === undefined)
     throw new FirnError("E_CONFIG_FILE", `${path}: no such file.`, "`firn config --example` prints one.");

@@ -12,6 +12,7 @@ import { generationRoot } from "../../host/volume/roots.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
 import type { FirnConfig } from "../../model/machine/firn-toml.ts";
 import { defaultFirnConfig, parseFirnToml } from "../../model/machine/firn-toml.ts";
+import { fail } from "../../report/finish.ts";
 import { FirnError, orThrow, settled } from "../../model/problem.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
 import type { Plan, Step } from "../../plan/step.ts";
@@ -101,7 +102,7 @@ export function changing(flags: { json?: boolean }, use: (command: Changing) => 
   const report = terminalReport(flags.json === true);
   let known: Result | undefined;
   try {
-    isolate();
+    isolate((problem) => fail(problem, flags.json === true));
     known = use({ report, standing, answer: (answered) => (known = answered) });
   } catch (error) {
     const problem = settled(problemOf(error), standing.effect, standing.about);

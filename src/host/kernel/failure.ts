@@ -56,8 +56,9 @@ export function problemOf(thrown: unknown): Problem {
   if (error instanceof FirnError) return error.problem;
   const failure = systemFailure(error);
   if (failure !== undefined) return failure;
-  const words = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
-  return { code: "E_INTERNAL", message: words, hint: "This is a defect of firn." };
+  const hint = "This is a defect of firn.";
+  if (!(error instanceof Error)) return { code: "E_INTERNAL", message: String(error), hint };
+  return { code: "E_INTERNAL", message: error.message, details: (error.stack ?? "").trimEnd().split("\n"), hint };
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   SIGUSR2,
   sys,
 } from "./sys.ts";
-import { FirnError } from "../../model/problem.ts";
+import { FirnError, type Problem } from "../../model/problem.ts";
 
 /** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */
 export function catchSignals(): void {
@@ -30,16 +30,16 @@ export function privateMounts(): void {
 
 /**
  * Goes on in a child that is the first process of a PID and mount namespace; the caller's process stays behind,
- * passes signals on and ends with the child's exit code. However either of them dies, the kernel ends every process
- * inside and drops every mount.
+ * passes signals on and ends with the child's exit code, or as `killed` does when a signal killed the child. However
+ * either of them dies, the kernel ends every process inside and drops every mount.
  */
-export function isolate(): void {
+export function isolate(killed: (problem: Problem) => never): void {
   privateMounts();
   sys.unshare(CLONE_NEWPID);
   foreground = sys.foreground();
   const [alive, parentEnd] = sys.pipe();
   const pid = sys.fork();
-  if (pid !== 0) supervise(pid);
+  if (pid !== 0) supervise(pid, killed);
   sys.deathSignal(SIGKILL);
   for (const signal of [SIGUSR1, SIGUSR2]) sys.catchSignal(signal);
   sys.close(parentEnd);
@@ -73,12 +73,24 @@ function returnTerminal(): void {
   }
 }
 
-function supervise(pid: number): never {
+/** What is left to say when the process that did the work is gone. */
+function killedBy(signal: number): Problem {
+  const why = signal === SIGKILL ? ", as the kernel does when memory runs out (dmesg)" : "";
+  return {
+    code: "E_KILLED",
+    message: `Signal ${signal} ended firn in the middle of its work${why}.`,
+    hint: "The old or the new generation boots, whole: `firn status` says which. A draft that was left goes with the next change; an installation or an image must be begun anew.",
+  };
+}
+
+function supervise(pid: number, killed: (problem: Problem) => never): never {
   for (;;) {
     const ended = sys.wait(pid, true);
     if (ended !== null) {
       returnTerminal();
-      sys.exit(ended[1]);
+      const [, status, signal] = ended;
+      if (signal !== 0) killed(killedBy(signal));
+      sys.exit(status);
     }
     try {
       sys.kill(pid, sys.pendingSignal());

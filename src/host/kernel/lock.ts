@@ -1,7 +1,7 @@
 import { FirnError } from "../../model/problem.ts";
 import { isSysError } from "./failure.ts";
 import { exists, Fd, readTextIfAny, typeOf } from "./files.ts";
-import { RUN, runDirectory } from "./mounts.ts";
+import { RUN, inRun, runDirectory } from "./mounts.ts";
 import { checkInterrupt, pause } from "./run.ts";
 import { LOCK_EX, LOCK_NB, O, sys } from "./sys.ts";
 
@@ -34,7 +34,7 @@ export function lockMedia(
 function lockOne(medium: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
   runDirectory("");
   const path = `${RUN}/lock.${medium}`;
-  const fd = Fd.open(path, O.RDWR | O.CREAT, 0o600);
+  const fd = inRun(() => Fd.open(path, O.RDWR | O.CREAT, 0o600));
   let told = false;
   while (!sys.flock(fd.number, LOCK_EX | LOCK_NB)) {
     if (!wait) {
@@ -52,7 +52,12 @@ function lockOne(medium: string, command: string, wait: boolean, say: (text: str
     checkInterrupt();
   }
   sys.truncate(fd.number, 0);
-  sys.write(fd.number, `${command} (process ${startedAs})\n`, 0);
+  try {
+    inRun(() => fd.write(`${command} (process ${startedAs})\n`, 0));
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
   return {
     [Symbol.dispose]: () => {
       sys.truncate(fd.number, 0);

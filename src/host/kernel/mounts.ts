@@ -1,14 +1,32 @@
+import { isSysError } from "./failure.ts";
 import { makeDirectories } from "./files.ts";
+import { FirnError } from "../../model/problem.ts";
 import { MNT_DETACH, MS, sys } from "./sys.ts";
 
 /** Where firn mounts things: seen in its own namespace only, on a tmpfs, for root alone. */
 export const RUN = "/run/firn";
 
 export function runDirectory(name: string): string {
-  makeDirectories(RUN, 0o700);
   const path = `${RUN}/${name}`;
-  makeDirectories(path, 0o700);
+  inRun(() => {
+    makeDirectories(RUN, 0o700);
+    makeDirectories(path, 0o700);
+  });
   return path;
+}
+
+/** Writes below /run, which is another filesystem than the volume: throws E_RUN where it is full or read-only. */
+export function inRun<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    if (!isSysError(error, "ENOSPC", "EDQUOT", "EROFS")) throw error;
+    throw new FirnError(
+      "E_RUN",
+      `Nothing can be written below ${RUN}: ${error.reason}.`,
+      "/run must be a tmpfs with some room: look with `df /run`, `df -i /run` and `findmnt /run`.",
+    );
+  }
 }
 
 /** Something mounted, until its scope ends. */

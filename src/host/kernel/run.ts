@@ -133,11 +133,8 @@ export function runPiped(first: readonly string[], second: readonly string[], op
 
 export function programFailed(finished: Finished): FirnError {
   const said = (finished.stderr.trim() || finished.stdout.trim()).slice(-TAIL);
-  const words = finished.argv.join(" ");
-  return new FirnError(
-    "E_PROGRAM_FAILED",
-    `\`${words}\` failed with exit code ${finished.status}.${said && `\n${said}`}`,
-  );
+  const message = `\`${finished.argv.join(" ")}\` failed with exit code ${finished.status}.`;
+  return new FirnError("E_PROGRAM_FAILED", message, undefined, said === "" ? [] : said.split("\n"));
 }
 
 function feed(fd: number, text: string): void {

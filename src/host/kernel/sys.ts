@@ -124,7 +124,8 @@ interface Native {
     cwd: string | null,
   ): number;
   fork(): number;
-  wait(pid: number, block: boolean): [pid: number, status: number] | null;
+  /** `signal`: which one killed it, or 0. */
+  wait(pid: number, block: boolean): [pid: number, status: number, signal: number] | null;
   pipe(): [read: number, write: number];
   poll(fds: readonly number[], milliseconds: number): number[];
   kill(pid: number, signal: number): void;

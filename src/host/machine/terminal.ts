@@ -2,25 +2,33 @@ import { exit, isTerminal as isTty, stderr, stdin, stdout, tell } from "../kerne
 import { isSysError } from "../kernel/failure.ts";
 import { decode } from "../kernel/files.ts";
 import { checkInterrupt } from "../kernel/run.ts";
+import { shown } from "../../model/text/shown.ts";
 
 /** 128 + SIGPIPE. */
 const BROKEN_PIPE = 141;
 
+const written = (lines: readonly string[]): string => lines.map((line) => `${shown(line)}\n`).join("");
+
 /**
- * Writes to stdout. A reader that went away (`firn list | head`) ends the program as it ends any other, its work being
- * done. Throws SysError where stdout is closed or full.
+ * Writes lines to stdout. A reader that went away (`firn list | head`) ends the program as it ends any other, its work
+ * being done. Throws SysError where stdout is closed or full.
  */
-export function print(text: string): void {
+export function print(lines: readonly string[]): void {
   try {
-    tell(stdout, text);
+    tell(stdout, written(lines));
   } catch (error) {
     if (!isSysError(error, "EPIPE")) throw error;
     exit(BROKEN_PIPE);
   }
 }
 
-/** Writes to stderr. When nobody takes the talk any more, the work goes on all the same. */
-export function say(text: string): void {
+/** Writes lines to stderr. */
+export function say(...lines: readonly string[]): void {
+  talk(written(lines));
+}
+
+/** When nobody takes the talk any more, the work goes on all the same. */
+function talk(text: string): void {
   try {
     tell(stderr, text);
   } catch (error) {
@@ -39,7 +47,7 @@ function readLetter(): Uint8Array {
       return stdin.read(1);
     } catch (error) {
       if (!isSysError(error, "EINTR")) throw error;
-      say("\n");
+      talk("\n");
       checkInterrupt();
     }
   }
@@ -47,7 +55,7 @@ function readLetter(): Uint8Array {
 
 /** Asks on stderr and gives the answer without its line end; undefined when stdin has ended. */
 export function ask(question: string): string | undefined {
-  say(question);
+  talk(shown(question));
   let line = "";
   for (;;) {
     const bytes = readLetter();

@@ -1,5 +1,7 @@
+import { holdsSecret } from "../../model/text/secrets.ts";
+import { shown } from "../../model/text/shown.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { removeFile, writeBytes, type Fd } from "../kernel/files.ts";
+import { decode, writeBytes, type Fd } from "../kernel/files.ts";
 import { programFailed, tryRun } from "../kernel/run.ts";
 import { scratch } from "../kernel/mounts.ts";
 import type { Within } from "../kernel/within.ts";
@@ -17,24 +19,43 @@ function ownFile(root: Within, path: string): Fd | undefined {
   }
 }
 
-/** A copy of the file, or the name of nothing; undefined where it is none to compare. */
-function copyOf(root: Within, path: string, name: string): string | undefined {
-  using file = ownFile(root, path);
-  if (file === undefined || file.stat().size > LONGEST) return undefined;
-  const copy = `${scratch()}/${name}`;
-  writeBytes(copy, file.read(LONGEST));
-  return copy;
+/** Whether everybody may read a file, and enter every folder on the way to it. */
+function isForAll(root: Within, path: string): boolean {
+  const parts = path.split("/");
+  return parts.every((_, index) => {
+    const mode = root.lstat(parts.slice(0, index + 1).join("/"))?.mode ?? 0;
+    return (mode & (index + 1 < parts.length ? 0o001 : 0o004)) !== 0;
+  });
 }
 
-/** The unified diff of a file under two roots; undefined when it is no regular file in either, or says nothing. */
-export function textDiff(before: Within, after: Within, path: string): { path: string; text: string } | undefined {
-  const sides = [copyOf(before, path, "before"), copyOf(after, path, "after")];
-  const copies = sides.filter((side) => side !== undefined);
-  if (copies.length === 0) return undefined;
+/** The bytes of a file that can be compared, and whether they are not for everybody's eyes. */
+function sideOf(root: Within, path: string): { bytes: Uint8Array; secret: boolean } | undefined {
+  using file = ownFile(root, path);
+  if (file === undefined || file.stat().size > LONGEST) return undefined;
+  const bytes = file.read(LONGEST);
+  return { bytes, secret: !isForAll(root, path) || holdsSecret(decode(bytes)) };
+}
+
+/** `text`: the unified diff; undefined where either side is not for everybody's eyes. */
+export interface TextDiff {
+  path: string;
+  text: string | undefined;
+}
+
+/** How the text of a file differs between two roots; undefined when it is a regular file in neither, or the same. */
+export function textDiff(before: Within, after: Within, path: string): TextDiff | undefined {
+  const sides = [sideOf(before, path), sideOf(after, path)];
+  if (sides.every((side) => side === undefined)) return undefined;
+  if (sides.some((side) => side?.secret)) return { path: `/${path}`, text: undefined };
   // Labels instead of the copies' names; an absent side is /dev/null, as patch(1) knows it.
-  const labels = ["-L", `a/${path}`, "-L", `b/${path}`];
-  const finished = tryRun(["diff", "-u", ...labels, ...sides.map((side) => side ?? "/dev/null")], { cwd: scratch() });
-  for (const copy of copies) removeFile(copy);
+  const files = sides.map((side, index) => {
+    if (side === undefined) return "/dev/null";
+    const copy = `${scratch()}/side-${index}`;
+    writeBytes(copy, side.bytes);
+    return copy;
+  });
+  const labels = ["a", "b"].flatMap((side) => ["-L", `${side}/${shown(path)}`]);
+  const finished = tryRun(["diff", "-u", ...labels, ...files], { cwd: scratch() });
   if (finished.status > 1) throw programFailed(finished);
   return finished.stdout === "" ? undefined : { path: `/${path}`, text: finished.stdout };
 }

@@ -27,5 +27,5 @@ export function refuseConfig(source: string, problems: readonly ConfigProblem[])
   if (problems.length === 1) return refuse(first.code, `${prefix(first.where)}: ${first.message}`, first.hint);
   const lines = problems.map((one) => `  ${one.where}: ${one.message}${one.hint === undefined ? "" : ` ${one.hint}`}`);
   const head = `${source === "" ? "The flags have" : `${source} has`} ${problems.length} problems.`;
-  return refuse(first.code, [head, ...lines].join("\n"));
+  return refuse(first.code, head, undefined, lines);
 }

@@ -1,6 +1,15 @@
 import type { MachineConfig } from "./machine.ts";
+import { isOnLink } from "./network.ts";
 import type { Runlevel } from "./services.ts";
 import { appendLine } from "../text/lines.ts";
+
+/** `gateway` alone, or for one in none of the networks the route to it and the route by it, as ifup runs them. */
+function gatewayLines(name: string, gateway: string, addresses: readonly string[]): string {
+  if (isOnLink(gateway, addresses)) return `\tgateway ${gateway}\n`;
+  const [ip, host] = gateway.includes(":") ? ["ip -6", `${gateway}/128`] : ["ip", `${gateway}/32`];
+  const routes = [`${host} dev ${name}`, `default via ${gateway} dev ${name}`];
+  return routes.map((route) => `\tpost-up ${ip} route add ${route}\n`).join("");
+}
 
 /** /etc/network/interfaces, as setup-interfaces writes it: loopback, then each interface. */
 export function renderInterfaces({ interfaces }: MachineConfig["network"]): string {
@@ -13,7 +22,7 @@ export function renderInterfaces({ interfaces }: MachineConfig["network"]): stri
     const stanzas = families.flatMap(([family, ours]) => {
       const own = addresses.filter(ours);
       if (own.length === 0) return [];
-      const gateway = gateways.filter(ours).map((address) => `\tgateway ${address}\n`);
+      const gateway = gateways.filter(ours).map((address) => gatewayLines(name, address, own));
       return [
         `iface ${name} ${family} static\n${own.map((address) => `\taddress ${address}\n`).join("")}${gateway.join("")}`,
       ];

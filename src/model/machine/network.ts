@@ -83,6 +83,19 @@ function contains(cidr: string, ip: Ip): boolean {
   return base.value >> shift === ip.value >> shift;
 }
 
+/** Whether a gateway can be reached without a route of its own; all as their parsers give them. */
+export function isOnLink(gateway: string, addresses: readonly string[]): boolean {
+  const ip = ipValue(gateway);
+  if (ip === undefined) return false;
+  const linkLocal = ip.family === 6 && ip.value >> 118n === 0xfe80n >> 6n;
+  return linkLocal || addresses.some((address) => contains(address, ip));
+}
+
+/** An address alone in its network, whose gateway is elsewhere: what hosters give a virtual machine. */
+function isAlone(address: string): boolean {
+  return address.endsWith(address.includes(":") ? "/128" : "/32");
+}
+
 /** One interface of /etc/network/interfaces. */
 export interface Interface {
   readonly name: string;
@@ -101,7 +114,8 @@ export function parseInterfaceName(text: string): string | Refusal {
 }
 
 /**
- * Checks the parts of one interface against one another: addresses with static, none with dhcp, gateways within reach.
+ * Checks the parts of one interface against one another: addresses with static, none with dhcp, gateways within reach
+ * unless an address is alone in its network.
  */
 export function makeInterface(parts: {
   readonly name: string;
@@ -129,10 +143,13 @@ export function makeInterface(parts: {
     if (ip === undefined) return bad(`${quoted(gateway)} is not an IP address.`);
     if (families.has(ip.family)) return bad(`${name} has two IPv${ip.family} gateways.`, "Keep one.");
     families.add(ip.family);
-    const linkLocal = ip.family === 6 && ip.value >> 118n === 0xfe80n >> 6n;
-    if (!linkLocal && !addresses.some((address) => contains(address, ip))) {
-      return bad(`the gateway ${gateway} is in none of the networks of ${name}.`, "Correct it or the address.");
-    }
+    const own = addresses.filter((address) => ipFamily(address.split("/")[0] ?? "") === ip.family);
+    if (isOnLink(gateway, addresses) || own.some(isAlone)) continue;
+    const prefix = ip.family === 4 ? "/32" : "/128";
+    return bad(
+      `the gateway ${gateway} is in none of the networks of ${name}.`,
+      `Correct it or the address; where it is meant, the address has the prefix ${prefix}.`,
+    );
   }
   return { name, method, addresses, gateways };
 }

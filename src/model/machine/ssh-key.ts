@@ -30,8 +30,18 @@ function fields(blob: Uint8Array): Uint8Array[] | undefined {
   return found;
 }
 
+/** Options in front of a key (sshd(8), AUTHORIZED_KEYS FILE FORMAT): `from="10.0.0.0/8",no-pty `. */
+const OPTIONS = /^[A-Za-z0-9-]+(?:="(?:[^"\\]|\\.)*")?(?:,[A-Za-z0-9-]+(?:="(?:[^"\\]|\\.)*")?)*[ \t]+/;
+
+/** A line without its options. */
+function withoutOptions(line: string): string {
+  const isKey = (text: string): boolean => [...KEY_TYPES, "ssh-dss"].includes(text.split(/[ \t]/)[0] ?? "");
+  const rest = line.replace(OPTIONS, "");
+  return !isKey(line) && isKey(rest) ? rest : line;
+}
+
 /**
- * A line of authorized_keys without options: type, base64, and perhaps a comment. The base64 must hold a whole key of
+ * A line of authorized_keys: options perhaps, type, base64, and perhaps a comment. The base64 must hold a whole key of
  * the type that the line names, so that a line cut by a paste is found here and not at the first login.
  */
 export function parseSshKey(text: string): string | Refusal {
@@ -42,7 +52,7 @@ export function parseSshKey(text: string): string | Refusal {
   if (/^https?:\/\//.test(line)) return bad(`${quoted(line)} is an address, not a key.`, hint);
   if (/[\p{Cc}]/u.test(line.replaceAll("\t", " ")))
     return bad("has more than one line.", `${hint} Repeat for more keys.`);
-  const [type = "", body = ""] = line.split(/[ \t]+/);
+  const [type = "", body = ""] = withoutOptions(line).split(/[ \t]+/);
   if (type === "ssh-dss")
     return bad("is a DSA key, which OpenSSH no longer accepts.", "Make one with `ssh-keygen -t ed25519`.");
   if (!KEY_TYPES.includes(type)) return bad(`begins with ${quoted(type)}, which is no type of key.`, hint);

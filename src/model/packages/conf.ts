@@ -1,4 +1,5 @@
 /** apk's configuration files. Open to the other doors: machine.toml names repositories. */
+import { absolutePath } from "../text/absolute-path.ts";
 import { RELEASE_FOLDER } from "./release.ts";
 
 /** One line of /etc/apk/repositories. */
@@ -63,18 +64,11 @@ export function mirrorRepositories(mirror: string, release: string): string[] {
  * relative folder is taken from `cwd` (absolute). Undefined for an empty text.
  */
 export function normaliseRepository(text: string, cwd: string): string | undefined {
-  const words = text.trim().split(/\s+/);
-  const tag = words[0]?.startsWith("@") ? `${words.shift()} ` : "";
-  const place = words.join(" ");
+  const [, tag = "", place = ""] = /^\s*(?:(@\S+)(?:\s+|$))?(.*?)\s*$/.exec(text) ?? [];
   if (place === "") return undefined;
-  if (/^[a-z][a-z0-9+.-]*:\/\//.test(place) && !place.startsWith("file://")) return tag + place.replace(/\/+$/, "");
-  const path = place.replace(/^file:\/\//, "");
-  const parts: string[] = [];
-  for (const part of (path.startsWith("/") ? path : `${cwd}/${path}`).split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `${tag}/${parts.join("/")}`;
+  const isUrl = /^[a-z][a-z0-9+.-]*:\/\//.test(place) && !place.startsWith("file://");
+  const from = isUrl ? place.replace(/\/+$/, "") : absolutePath(place.replace(/^file:\/\//, ""), cwd);
+  return tag === "" ? from : `${tag} ${from}`;
 }
 
 /** The URL or folder of a `-X` word, without its tag. */

@@ -186,7 +186,7 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
   if (scripts.length > 0) {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
     const hint = "Leave the package out, or give its script what it needs.";
-    return { problem: problem("E_PACKAGE_SCRIPT", [`${scripts.join("; ")}.`, ...told].join("\n"), hint) };
+    return { problem: { ...problem("E_PACKAGE_SCRIPT", `${scripts.join("; ")}.`, hint), details: told } };
   }
   if (output.status === 0) return undefined;
   const missing = parseMissing(output.stderr);

@@ -19,7 +19,7 @@ export const layout = {
 /** The root subvolume's name inside a generation. */
 export const ROOT = "@";
 export const METADATA = "generation.json";
-/** For root alone: it repeats command lines, and those may hold secrets. */
+/** For root alone: a description, and what other programs of a volume note, may be meant for nobody else. */
 export const RECORD_MODE = 0o600;
 
 /** What `current` points at. */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { start, type Ran } from "../../kit/firn.ts";
+import { exitCodes } from "../../../src/model/problem.ts";
+import { firnBehind, start, type Ran } from "../../kit/firn.ts";
+import { assertRefused, assertUntouched } from "../../kit/refused.ts";
 import { requires } from "../../kit/requires.ts";
 import { commandLine, on, succeeded } from "../../kit/verbs.ts";
 import { mounted } from "../../kit/volume.ts";
@@ -20,6 +22,39 @@ describe("what firn's caller has set does not reach what firn makes and runs", {
   /** Runs a command in a draft from a shell that has said `script` before. */
   const called = async (script: string, ...argv: string[]): Promise<Ran> =>
     (await start(commandLine(image, "run", "--", ...argv), ["sh", "-c", `${script}\nexec "$@"`, "sh"])).ended;
+
+  test("a worker that is killed is told of, with a code, and as an object with --json", async () => {
+    for (const [flags, stream] of [[[], "stderr"] as const, [["--json"], "stdout"] as const]) {
+      const words = ["run", "--volume", image, ...flags, "--", "sh", "-c", "echo begun >&2; sleep 50"];
+      const { child, said, ended } = await start(words);
+      child.stderr?.on("data", () => {
+        if (!said().includes("begun")) return;
+        const worker = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+        if (worker !== "") process.kill(Number(worker), "SIGKILL");
+      });
+      const ran = await ended;
+      assert.equal(ran.status, exitCodes.E_KILLED, ran.stderr);
+      assert.match(ran[stream], flags.length === 0 ? /^E_KILLED: Signal 9 /m : /^\{"error":\{"code":"E_KILLED",/);
+      assert.match(ran[stream], /when memory runs out.*`firn status` says which/s);
+    }
+  });
+
+  test("a /run that is full or read-only is what is told of, not the volume", async () => {
+    const table = [
+      ["mount -t tmpfs -o nr_inodes=1 none /run", /No space left on device/],
+      ["mount -t tmpfs -o size=4k none /run; cp /dev/zero /run/full 2>/dev/null || true", /No space left on device/],
+      ["mount -t tmpfs -o ro none /run", /Read-only file system/],
+    ] as const;
+    for (const [script, reason] of table) {
+      const ran = await firnBehind(script, commandLine(image, "pin", "0"));
+      assertUntouched(ran, { code: "E_RUN", message: reason, hint: /findmnt \/run/ });
+      assert.doesNotMatch(ran.stderr, /gc/);
+    }
+    for (const at of [0, 2])
+      assertRefused(await firnBehind(table[at]?.[0] ?? "", commandLine(image, "list")), {
+        ...{ code: "E_RUN", message: /^Nothing can be written below \/run\/firn/ },
+      });
+  });
 
   /** The same, with a signal to firn's whole group once the command runs. */
   async function signalled(

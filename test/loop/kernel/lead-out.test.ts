@@ -8,7 +8,7 @@ import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, attempt, current, list, on, refused } from "../../kit/verbs.ts";
-import { assertWhole, has, mounted } from "../../kit/volume.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld, workFolder } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");

@@ -81,7 +81,7 @@ describe("changes of the next generation", { skip }, () => {
     );
     assert.equal(fileIn(image, "etc/motd"), "snow\n");
     assert.ok(!has(image, "etc/issue") && has(image, "opt/x"));
-    assert.equal(made.command, "firn run -- sh -c echo snow > /etc/motd; rm /etc/issue; mkdir -m 0700 /opt/x");
+    assert.equal(made.command, "firn run -- sh ...");
     const before = await list(image);
     const error = await refused("E_COMMAND", image, "run", "--", "sh", "-c", "echo rain > /etc/motd; exit 3");
     assert.match(error.message, /exit code 3/);

@@ -97,7 +97,7 @@ describe("going back and forth", { skip }, () => {
     assert.match(status, /^Slots: +4, 3 generations, .* free$/m);
     const shown = (await on(image, "show", g1)).stdout;
     assert.match(shown, new RegExp(`^Parent: +${g0}$`, "m"));
-    assert.match(shown, /^Made by: +firn run -- sh -c echo 1 > \/etc\/motd$/m);
+    assert.match(shown, /^Made by: +firn run -- sh \.\.\.$/m);
     assert.match(shown, /^Description: +number 1$/m);
     await on(image, "describe", g1, "the good one");
     assert.equal((await answer(image, "show", g1)).description, "the good one");
@@ -131,7 +131,7 @@ describe("going back and forth", { skip }, () => {
       "unfinished",
       "volume",
     ]);
-    assert.deepEqual(await keys("diff"), ["files", "from", "packages", "texts", "to"]);
+    assert.deepEqual(await keys("diff"), ["files", "from", "hidden", "packages", "texts", "to"]);
     assert.deepEqual(await keys("gc", "--dry-run"), [
       "deleted",
       "drafts",

@@ -64,6 +64,14 @@ test("what was done is taken back, the latest first, whatever fails at it, and t
   assert.deepEqual(partly.problem, { ...problemOf(full), effect: "draft left" });
 });
 
+test("an image that could not be removed is named", () => {
+  const { problem } = carriedOut((work) => {
+    work.stands("nothing changed", "/srv/a.img");
+    work.undo(fails, "image removed");
+  }, fails);
+  assert.deepEqual([problem?.effect, problem?.about], ["image left", "/srv/a.img"]);
+});
+
 test("what is committed is not taken back", () => {
   const undone: string[] = [];
   const { problem } = carriedOut(

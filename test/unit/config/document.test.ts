@@ -126,13 +126,13 @@ test("all problems of a file are told at once, unknown keys first", () => {
   assert.ok(isRefusal(result));
   assert.deepEqual(result.problem, {
     code: "E_CONFIG_KEY",
-    message: [
-      "m.toml has 4 problems.",
+    message: "m.toml has 4 problems.",
+    details: [
       "  disk.slot: unknown key. Did you mean disk.slots?",
       "  system.flavour: unknown key. Did you mean system.flavor?",
       "  disk.slots: is not a whole number from 2 to 16.",
       '  identity.hostname: "A" has capital letters. Write "a".',
-    ].join("\n"),
+    ],
   });
 });
 

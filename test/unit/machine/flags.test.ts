@@ -21,7 +21,8 @@ function refused(toml: string, flags: MachineFlags): string {
   assert.ok(!isRefusal(file));
   const result = mergeFlags(file, flags, "m.toml");
   assert.ok(isRefusal(result));
-  const { code, message, hint } = result.problem;
+  const { code, details = [], hint } = result.problem;
+  const message = [result.problem.message, ...details].join("\n");
   return `${code}: ${message}${hint === undefined ? "" : ` ${hint}`}`;
 }
 

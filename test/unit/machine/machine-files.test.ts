@@ -52,6 +52,19 @@ test("static addresses go by family, each with its own gateway", () => {
   );
 });
 
+test("a gateway outside the network gets a route of its own first", () => {
+  const eth0 = { name: "eth0", method: "static" as const };
+  const addresses = ["192.0.2.5/32", "2001:db8::5/128"];
+  assert.equal(
+    renderInterfaces(network([{ ...eth0, addresses, gateways: ["203.0.113.1", "2001:db8:1::1"] }])),
+    `${LO}\nauto eth0\niface eth0 inet static\n\taddress 192.0.2.5/32\n` +
+      "\tpost-up ip route add 203.0.113.1/32 dev eth0\n\tpost-up ip route add default via 203.0.113.1 dev eth0\n" +
+      "iface eth0 inet6 static\n\taddress 2001:db8::5/128\n" +
+      "\tpost-up ip -6 route add 2001:db8:1::1/128 dev eth0\n" +
+      "\tpost-up ip -6 route add default via 2001:db8:1::1 dev eth0\n",
+  );
+});
+
 test("interfaces name no file that firn does not write", () => {
   const eth0 = { name: "eth0", method: "dhcp" as const, addresses: [], gateways: [] };
   assert.equal(renderInterfaces(network([eth0], { dns: ["192.0.2.1"] })), renderInterfaces(network([eth0])));

@@ -68,6 +68,25 @@ test("an interface is dhcp or static, and its gateways are within reach", () => 
   }
 });
 
+test("an address alone in its network may have its gateway elsewhere", () => {
+  for (const [addresses, gateways] of [
+    [["192.0.2.10/32"], ["203.0.113.1"]],
+    [
+      ["2001:db8::10/128", "192.0.2.10/32"],
+      ["203.0.113.1", "2001:db8:1::1"],
+    ],
+  ] as const)
+    assert.deepEqual(makeInterface({ name: "eth0", addresses, gateways }), {
+      ...{ name: "eth0", method: "static", addresses, gateways },
+    });
+  const mixed = makeInterface({
+    name: "eth0",
+    addresses: ["2001:db8::10/128", "192.0.2.10/24"],
+    gateways: ["10.0.0.1"],
+  });
+  assert.ok(isRefusal(mixed) && mixed.problem.hint?.includes("/32"));
+});
+
 test("the flag for an interface says the same in one word", () => {
   assert.deepEqual(parseInterfaceFlag("eth0=dhcp"), makeInterface({ name: "eth0" }));
   assert.deepEqual(

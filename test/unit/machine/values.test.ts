@@ -181,6 +181,9 @@ test("an SSH key is whole and is what it says", () => {
     `ssh-ed25519 ${ED25519}`,
     `ecdsa-sha2-nistp256 ${ECDSA} a b c\n`,
     `ssh-rsa ${RSA}`,
+    `restrict,pty ssh-ed25519 ${ED25519}`,
+    `from="10.0.0.0/8,!10.0.0.1",no-pty,command="echo \\"a b\\"" ssh-ed25519 ${ED25519} backup`,
+    `cert-authority,principals="a,b"\tssh-rsa ${RSA}`,
   ]);
   const hint = 'Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".';
   refuses(parseSshKey, [
@@ -192,6 +195,8 @@ test("an SSH key is whole and is what it says", () => {
     [`ssh-rsa ${RSA}AAAA`, `is damaged: the key is cut off, or something follows it. ${hint}`],
     [`ssh-rsa ${ED25519}`, `says "ssh-rsa" but holds "ssh-ed25519". ${hint}`],
     ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", `is damaged: a part of the key is missing. ${hint}`],
+    [`no-pty ssh-ed25519 ${ED25519.slice(0, -1)}`, `is damaged: its second word is not base64. ${hint}`],
+    [`from="10.0.0.0/8 ssh-ed25519 ${ED25519}`, `begins with "from=\\"10.0.0.0/8", which is no type of key. ${hint}`],
     [`ssh-dss ${RSA}`, "is a DSA key, which OpenSSH no longer accepts. Make one with `ssh-keygen -t ed25519`."],
     [`ssh-ed25519 ${ED25519}\nssh-rsa ${RSA}`, `has more than one line. ${hint} Repeat for more keys.`],
     ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", `is a private key, which must stay where it is. ${hint}`],

@@ -59,12 +59,13 @@ test("a repositories file survives reading and writing", () => {
 
 test("repositories mean the same from every folder", () => {
   const cases: [string, string | undefined][] = [
-    ["../shared/alpine/v3.19.1/", "/home/shared/alpine/v3.19.1"],
-    ["./a//b/../c", "/home/me/a/c"],
+    ["../shared/alpine/v3.19.1/", "/home/me/../shared/alpine/v3.19.1"],
+    ["./a//b/../c", "/home/me/a/b/../c"],
+    ["two  blanks", "/home/me/two  blanks"],
     ["/srv/apk/.", "/srv/apk"],
     ["file:///srv/apk", "/srv/apk"],
     ["https://mirror/alpine/v3.19/main/", "https://mirror/alpine/v3.19/main"],
-    ["@edge ../x", "@edge /home/x"],
+    ["@edge ../x", "@edge /home/me/../x"],
     ["  ", undefined],
     ["@edge", undefined],
   ];

@@ -142,7 +142,7 @@ test("each trouble has its code, whatever the exit code", () => {
   for (const [status, stderr, code, message] of cases) {
     const problem = troubleIn(stderr, status)?.problem;
     assert.equal(problem?.code, code, stderr);
-    assert.match(problem?.message ?? "", message);
+    assert.match([problem?.message, ...(problem?.details ?? [])].join("\n"), message);
   }
 });
 

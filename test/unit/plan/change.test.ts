@@ -77,7 +77,7 @@ test("the plan says in words what each kind of change does", () => {
     [{ kind: "packages", verb: "upgrade", packages: [], release: "v3.20" }, "Upgrade the packages to v3.20"],
     [{ kind: "packages", verb: "add", packages: ["jq", "git"] }, "Add jq git"],
     [{ kind: "packages", verb: "del", packages: ["jq"] }, "Remove jq"],
-    [{ kind: "command", argv: ["touch", "/etc/x"] }, "Run touch /etc/x"],
+    [{ kind: "command", argv: ["touch", "/etc/x"] }, "Run touch ..."],
     [{ kind: "shell" }, "Run a shell"],
     [{ kind: "edit", file: "/etc/hosts", editor: ["vi"] }, "Edit /etc/hosts"],
     [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FirnError, exitCodes, orThrow, refuse } from "../../../src/model/problem.ts";
+import { FirnError, exitCodes, orThrow, refuse, type Effect } from "../../../src/model/problem.ts";
 import { age, changeText } from "../../../src/report/format.ts";
 import { table } from "../../../src/report/result.ts";
 import { recordTerminal } from "../../fixtures/terminal.ts";
@@ -50,17 +50,26 @@ test("a table's columns line up, and no line ends in blanks", () => {
 });
 
 test("a problem is its code, what stopped, and on the next line what to do", () => {
-  assert.equal(problemText({ code: "E_LOCKED", message: "m", hint: "h" }), "E_LOCKED: m\n  h\n");
-  assert.equal(problemText({ code: "E_LOCKED", message: "m" }), "E_LOCKED: m\n");
+  assert.deepEqual(problemText({ code: "E_LOCKED", message: "m", hint: "h" }), ["E_LOCKED: m", "  h"]);
+  assert.deepEqual(problemText({ code: "E_LOCKED", message: "m" }), ["E_LOCKED: m"]);
   assert.deepEqual(JSON.parse(problemJson({ code: "E_LOCKED", message: "m", hint: "h" })), {
     error: { code: "E_LOCKED", message: "m", hint: "h" },
   });
 });
 
 test("what a failure left behind is said after what stopped, before its details and the hint, and in JSON", () => {
-  const problem = { code: "E_DISK_BUSY", message: "In use.\ndetail", hint: "h", effect: "nothing changed" } as const;
-  assert.equal(problemText(problem), "E_DISK_BUSY: In use. Nothing was changed.\ndetail\n  h\n");
-  assert.equal(JSON.parse(problemJson(problem)).error.effect, "nothing changed");
+  const what = { code: "E_DISK_BUSY", message: "In use.", details: ["detail"], hint: "h" } as const;
+  const problem = { ...what, effect: "nothing changed" } as const;
+  assert.deepEqual(problemText(problem), ["E_DISK_BUSY: In use. Nothing was changed.", "detail", "  h"]);
+  const { error } = JSON.parse(problemJson(problem));
+  assert.deepEqual([error.effect, error.message], ["nothing changed", "In use.\ndetail"]);
+});
+
+test("what is left is named: the image that could not be removed, the draft that was kept", () => {
+  const said = (effect: Effect, about: string): string | undefined =>
+    problemText({ code: "E_FILE", message: "m.", effect, about })[0];
+  assert.match(said("image left", "/srv/a.img") ?? "", /^E_FILE: m\. \/srv\/a\.img could not be removed/);
+  assert.match(said("draft kept", "x.draft") ?? "", / subvol=\/snapshots\/x\.draft\/@ .* was not touched\.$/);
 });
 
 test("every problem has an exit code of its own, none of them success", () => {
@@ -138,6 +147,19 @@ test("a problem goes to stderr with its exit code, and to stdout when JSON is as
   );
   const json = recorded(() => finish({ json: true }, failing));
   assert.deepEqual([JSON.parse(json.stdout).error.code, json.stderr, json.exit], ["E_LOCKED", "", exitCodes.E_LOCKED]);
+});
+
+test("no answer, problem or talk has more lines than it says, nor anything that a terminal would obey", () => {
+  const name = "a\nE_FORGED: b\u001b[2J";
+  const seen = "a\\nE_FORGED: b\\u001b[2J";
+  assert.equal(recorded(() => finish({}, () => ({ data: {}, lines: [name] }))).stdout, `${seen}\n`);
+  const failing = () => {
+    throw new FirnError("E_NESTED", name, name, [name]);
+  };
+  assert.equal(recorded(() => finish({}, failing)).stderr, `E_NESTED: ${seen}\n${seen}\n  ${seen}\n`);
+  const report = terminalReport(false);
+  const talk = recorded(() => [report.note(name), report.detail(name), report.step(1, 1, name)]);
+  assert.equal(talk.stderr, `${seen}\n      ${seen}\n[1/1] ${seen}\n`);
 });
 
 test("talk goes to stderr; a quiet report leaves only notes", () => {

@@ -46,7 +46,7 @@ static FN(fs_write) {
     const char *text = NULL;
     const uint8_t *bytes;
     if (JS_IsString(argv[1])) {
-        text = JS_ToCStringLen(ctx, &length, argv[1]);
+        text = text_bytes(ctx, &length, argv[1]);
         bytes = (const uint8_t *)text;
     } else {
         bytes = JS_GetArrayBuffer(ctx, &length, argv[1]);
@@ -164,7 +164,7 @@ static FN(fs_text) {
     }
     int err = errno;
     close(fd);
-    JSValue text = got < 0 ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
+    JSValue text = got < 0 ? throw_errno(ctx, err, "read", path) : text_new(ctx, bytes, length);
     if (bytes != small) free(bytes);
     return text;
 }
@@ -187,7 +187,7 @@ static FN(fs_small_text) {
         else if (errno != EINTR) err = errno;
     }
     close(fd);
-    return err ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
+    return err ? throw_errno(ctx, err, "read", path) : text_new(ctx, bytes, length);
 }
 
 static FN(fs_fstat) {
@@ -206,7 +206,7 @@ static FN(fs_readdir) {
     errno = 0;
     while ((entry = readdir(dir))) {
         const char *name = entry->d_name;
-        if (strcmp(name, ".") && strcmp(name, "..")) JS_SetPropertyUint32(ctx, names, count++, JS_NewString(ctx, name));
+        if (strcmp(name, ".") && strcmp(name, "..")) JS_SetPropertyUint32(ctx, names, count++, text_of(ctx, name));
     }
     int err = errno;
     closedir(dir);
@@ -220,7 +220,7 @@ static FN(fs_readlink) {
     TEXT(path, 0);
     char target[4097];
     ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length >= 0) return JS_NewStringLen(ctx, target, length);
+    if (length >= 0) return text_new(ctx, target, length);
     return errno == EINVAL || errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "readlink", path);
 }
 
@@ -317,7 +317,7 @@ static FN(fs_statfs) {
 static FN(text_decode) {
     size_t length;
     const uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, argv[0]);
-    return bytes ? JS_NewStringLen(ctx, (const char *)bytes, length) : JS_EXCEPTION;
+    return bytes ? text_new(ctx, (const char *)bytes, length) : JS_EXCEPTION;
 }
 
 /* Of open(2). They are handed over, because they differ: O_DIRECTORY and O_NOFOLLOW have other values on aarch64. */

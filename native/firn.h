@@ -22,14 +22,20 @@ int32_t arg_int(JSContext *ctx, JSValueConst value);
 int64_t arg_int64(JSContext *ctx, JSValueConst value);
 void set_int(JSContext *ctx, JSValue object, const char *key, int64_t value);
 
+/* A string of Linux's bytes, and the bytes of a string: see text.c. The bytes are freed with JS_FreeCString. */
+JSValue text_new(JSContext *ctx, const char *bytes, size_t length);
+JSValue text_of(JSContext *ctx, const char *bytes);
+const char *text_bytes(JSContext *ctx, size_t *length, JSValueConst value);
+
 /* A path or name argument; freed when the scope ends, so no return path can leak it. */
 typedef struct {
     JSContext *ctx;
     const char *text;
 } Text;
+Text text_take(JSContext *ctx, JSValueConst value);
 void text_free(Text *text);
 #define TEXT(variable, index)                                                                    \
-    __attribute__((cleanup(text_free))) Text variable##_text = {ctx, JS_ToCString(ctx, argv[index])}; \
+    __attribute__((cleanup(text_free))) Text variable##_text = text_take(ctx, argv[index]); \
     const char *variable = variable##_text.text;                                                 \
     if (!variable) return JS_EXCEPTION
 

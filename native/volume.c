@@ -182,7 +182,7 @@ static FN(bt_inode_path) {
         return throw_errno(ctx, errno, "inode path", NULL);
     size_t length = strlen(args.name);
     if (length && args.name[length - 1] == '/') length--;
-    return JS_NewStringLen(ctx, args.name, length);
+    return text_new(ctx, args.name, length);
 }
 
 static JSValue nested(JSContext *ctx, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
@@ -192,7 +192,7 @@ static JSValue nested(JSContext *ctx, const struct btrfs_ioctl_search_header *he
     JSValue pair = JS_NewArray(ctx);
     JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt64(ctx, ref.dirid));
     JS_SetPropertyUint32(ctx, pair, 1,
-                         JS_NewStringLen(ctx, (const char *)data + known, room < ref.name_len ? room : ref.name_len));
+                         text_new(ctx, (const char *)data + known, room < ref.name_len ? room : ref.name_len));
     return pair;
 }
 

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildFirn } from "../../../scripts/build.ts";
 
 interface Answer {
+  found: number;
+  links: number;
+  cutShort: string;
   spawned: string[];
   leaked: number;
   children: string;
@@ -18,10 +22,25 @@ interface Answer {
 let work = "";
 let answer: Answer;
 
+/** Every byte that a name can have, alone and between others, and what looks like UTF-8 but is none. */
+const names = [
+  ...Array.from({ length: 255 }, (_, at) => Buffer.from([at + 1])).filter((one) => !["/", "."].includes(one.toString())),
+  ...["caf\xe9", "\xed\xb2\x80", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80", "\xe2\x82", "\xf0\x9f\x90\xe9"].map(
+    (text) => Buffer.from(text, "latin1"),
+  ),
+  Buffer.from("na\u00efve \u6c34 \u{1f427}"),
+];
+const bytes = randomBytes(1 << 17);
+const inFolder = (name: Buffer): Buffer => Buffer.concat([Buffer.from(join(work, "caf\xe9/"), "latin1"), name]);
+
 before(async () => {
   work = mkdtempSync(join(tmpdir(), "firn-port-"));
   const program = await buildFirn(join(import.meta.dirname, "../../kit/probes/port-probe.ts"), join(work, "probe"));
-  answer = JSON.parse(execFileSync(program, { encoding: "utf8", input: "", timeout: 20_000 })) as Answer;
+  mkdirSync(inFolder(Buffer.alloc(0)));
+  for (const name of names) writeFileSync(inFolder(name), "");
+  writeFileSync(inFolder(Buffer.from("bytes")), bytes);
+  const ran = execFileSync("sh", ["-c", `exec "$0" "$1"/caf*`, program, work], { input: "", timeout: 20_000 });
+  answer = JSON.parse(String(ran)) as Answer;
 });
 
 after(() => {
@@ -50,4 +69,12 @@ test("a failed call names its errno", () => {
     "open EISDIR",
     "open ELOOP",
   ]);
+});
+
+test("a name, an argument and a text of bytes that are no UTF-8 stay what they are, there and back", () => {
+  assert.deepEqual([answer.found, answer.links], [names.length + 1, names.length + 1]);
+  const folder = readdirSync(inFolder(Buffer.alloc(0)), { encoding: "buffer" }).map((name) => name.toString("hex"));
+  for (const name of names) assert.ok(folder.includes(Buffer.concat([Buffer.from("link to "), name]).toString("hex")));
+  assert.ok(readFileSync(inFolder(Buffer.from("again"))).equals(bytes));
+  assert.equal(answer.cutShort, "text with a NUL EINVAL");
 });

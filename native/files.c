@@ -118,8 +118,10 @@ static JSValue stat_object(JSContext *ctx, const struct stat *st) {
     set_int(ctx, object, "gid", st->st_gid);
     set_int(ctx, object, "size", st->st_size);
     set_int(ctx, object, "blocks", st->st_blocks);
-    set_int(ctx, object, "mtime", st->st_mtime);
-    JS_SetPropertyStr(ctx, object, "ctime", JS_NewFloat64(ctx, st->st_ctim.tv_sec + st->st_ctim.tv_nsec / 1e9));
+    set_int(ctx, object, "mtime", st->st_mtim.tv_sec);
+    set_int(ctx, object, "mtimeNanoseconds", st->st_mtim.tv_nsec);
+    set_int(ctx, object, "ctime", st->st_ctim.tv_sec);
+    set_int(ctx, object, "ctimeNanoseconds", st->st_ctim.tv_nsec);
     return object;
 }
 

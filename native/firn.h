@@ -49,7 +49,7 @@ void text_free(Text *text);
 const char *enter_fence(const char *root);
 
 extern const JSMallocFunctions heap_functions;
-extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[];
-extern const int file_function_count, process_function_count, volume_function_count;
+extern const JSCFunctionListEntry file_functions[], attribute_functions[], process_functions[], volume_functions[];
+extern const int file_function_count, attribute_function_count, process_function_count, volume_function_count;
 
 #endif

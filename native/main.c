@@ -88,6 +88,7 @@ int main(int argc, char **argv) {
     JSValue global = JS_GetGlobalObject(ctx);
     JSValue native = JS_NewObject(ctx);
     JS_SetPropertyFunctionList(ctx, native, file_functions, file_function_count);
+    JS_SetPropertyFunctionList(ctx, native, attribute_functions, attribute_function_count);
     JS_SetPropertyFunctionList(ctx, native, process_functions, process_function_count);
     JS_SetPropertyFunctionList(ctx, native, volume_functions, volume_function_count);
     JSValue args = JS_NewArray(ctx);

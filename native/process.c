@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -302,11 +301,10 @@ static FN(ps_mount) {
     RESULT("mount", target, mount(source, target, *type ? type : NULL, arg_int64(ctx, argv[3]), *data ? data : NULL));
 }
 
-/* mknod(path, mode, major, minor) */
+/* mknod(path, mode, device): its number as of stat(2). */
 static FN(ps_mknod) {
     TEXT(path, 0);
-    dev_t device = makedev(arg_int(ctx, argv[2]), arg_int(ctx, argv[3]));
-    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), device));
+    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), arg_int64(ctx, argv[2])));
 }
 
 static FN(ps_umount) {
@@ -323,7 +321,7 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("foreground", 0, ps_foreground),
     JS_CFUNC_DEF("takeTerminal", 0, ps_take_terminal),
     JS_CFUNC_DEF("ownGroup", 0, ps_own_group),
-    JS_CFUNC_DEF("mknod", 4, ps_mknod),
+    JS_CFUNC_DEF("mknod", 3, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),
     JS_CFUNC_DEF("wait", 2, ps_wait),

@@ -1,4 +1,4 @@
-import { comparePaths } from "../host/volume/compare-trees.ts";
+import { comparePaths, isOwnFstab, type PathChange } from "../host/volume/compare-trees.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
 import { packageManager } from "../host/packages/package-manager.ts";
 import { generationRoot, templateIn } from "../host/volume/roots.ts";
@@ -10,6 +10,23 @@ import type { Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session/session.ts";
 
 const signs = { added: "+", removed: "-", changed: "~" } as const;
+
+type Told = Pick<PathChange, "path" | "kind"> & { what: readonly string[] };
+
+function fileText({ path, kind, what }: Told): string {
+  return `${signs[kind]} ${path}${what.length === 0 ? "" : ` (${what.join(", ")})`}`;
+}
+
+/** Files for a person: an upgrade gives thousands that it wrote anew with the same content a new time. */
+function fileLines(files: readonly Told[]): string[] {
+  if (files.length === 0) return ["No file differs."];
+  const shown = files.filter(({ kind, what }) => kind !== "changed" || what.some((one) => one !== "time"));
+  const others = files.length - shown.length;
+  return [
+    ...shown.map(fileText),
+    ...(others === 0 ? [] : [`${others} differ in nothing but their time of change: --json names them.`]),
+  ];
+}
 
 /**
  * `firn diff [A] [B]`: how B differs from A. Without A, what the default changes of what is booted (of the previous one
@@ -23,19 +40,20 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const to = orThrow(select(state, second ?? "current"));
     const [before, after] = [generationRoot(volume.path, from), generationRoot(volume.path, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
-    // Two fstabs may differ in nothing but the generation that they mount.
-    const files = comparePaths(before, after).filter(
-      ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
-    );
+    const sameTemplate = templateIn(before) === templateIn(after);
+    const files = comparePaths(before, after)
+      .filter((change) => !(sameTemplate && isOwnFstab(change)))
+      .map(({ path, kind, what }) => ({ path: `/${path}`, kind, what: what() }))
+      .filter(({ kind, what }) => kind !== "changed" || what.length > 0);
     const texts = files
-      .filter(({ path }) => path.startsWith("etc/"))
-      .flatMap(({ path }) => textDiff(before, after, path) ?? []);
+      .filter(({ path }) => path.startsWith("/etc/"))
+      .flatMap(({ path }) => textDiff(before, after, path.slice(1)) ?? []);
     return {
-      data: { from, to, packages, files: files.map(({ path, kind }) => ({ path: `/${path}`, kind })), texts },
+      data: { from, to, packages, files, texts },
       lines: [
         `${from} -> ${to}`,
         ...packages.map(changeText),
-        ...(files.length === 0 ? ["No file differs."] : files.map(({ path, kind }) => `${signs[kind]} /${path}`)),
+        ...fileLines(files),
         ...texts.flatMap(({ text }) => text.trimEnd().split("\n")),
       ],
     };

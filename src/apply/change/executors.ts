@@ -3,7 +3,7 @@ import { enterRoot } from "../../host/kernel/chroot.ts";
 import { insideRoot, writeText } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
-import { comparePaths } from "../../host/volume/compare-trees.ts";
+import { comparePaths, isOwnFstab } from "../../host/volume/compare-trees.ts";
 import { fstabIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -80,10 +80,10 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   },
   fstab: (_, context) => writeFstab(context),
   compare: (_, context) => {
-    context.files = comparePaths(baseRoot(context), opened(context).root).filter(({ path }) => path !== "etc/fstab");
+    context.files = comparePaths(baseRoot(context), opened(context).root).filter((change) => !isOwnFstab(change));
   },
   "discard-unchanged": (_, context, work) => {
-    if (context.template !== undefined || context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;
+    if (context.template !== undefined || context.files.some((change) => !packageManager.isBookkeeping(change))) return;
     context.store.takeBack(opened(context));
     context.draft = undefined;
     work.end();

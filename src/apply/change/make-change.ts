@@ -81,7 +81,7 @@ function shareFolder({ name, path }: { name: string; path: string }, root: strin
   // Last, since what is made outside the draft is taken back only by who got to know of it.
   const there = store.hasCommons(name);
   if (there) report.note(`${name} is there from before: its data is used.`);
-  else store.makeCommons(name, covered, path);
+  else store.makeCommons(name, covered);
   const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
   return there ? { template } : { template, undo: () => store.deleteCommons(name) };
 }

@@ -232,16 +232,16 @@ export class VolumeStore implements Disposable {
   }
 
   /**
-   * Makes a commons and fills it from the folder that it will cover; `called` is that folder's name in messages. Under
-   * a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
+   * Makes a commons and fills it from the folder that it will cover. Under a draft's name until it is whole: a killed
+   * run must not leave half of one to be taken for data from before.
    */
-  makeCommons(name: string, from: string, called: string): void {
+  makeCommons(name: string, from: string): void {
     const folder = `${this.top}/${layout.common(name)}`;
     const draft = folder + DRAFT;
     if (exists(draft)) deleteSubvolume(draft);
     createSubvolume(draft);
     try {
-      seedCommons(from, draft, called);
+      seedCommons(from, draft);
       rename(draft, folder);
     } catch (error) {
       cleanUp(() => deleteSubvolume(draft));

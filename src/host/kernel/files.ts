@@ -1,7 +1,7 @@
 import { FirnError } from "../../model/problem.ts";
 import { mintId } from "../../model/volume/ids.ts";
 import { SysError, isSysError } from "./failure.ts";
-import { typeOf } from "./stat.ts";
+import { copyFlags, typeOf } from "./stat.ts";
 import { O, RENAME_NOREPLACE, sys, type FileStat } from "./sys.ts";
 
 /** An open file descriptor, closed when its scope ends. */
@@ -118,6 +118,17 @@ export function copyFile(from: string, to: string, mode?: number): void {
   using target = Fd.open(to, O.WRONLY | O.CREAT | O.TRUNC, 0o600);
   sys.copy(source.number, target.number);
   sys.chmod(to, mode ?? stat.mode & 0o7777);
+}
+
+/**
+ * Makes a regular file with the content of another: blocks are shared where they can be, holes stay holes. The flags
+ * come first, since copy-on-write is chosen for an empty file.
+ */
+export function cloneFile(from: string, to: string): void {
+  using source = Fd.reading(from);
+  using target = Fd.making(to, 0o600);
+  copyFlags(from, to, false);
+  sys.clone(source.number, target.number);
 }
 
 export function exists(path: string): boolean {

@@ -33,6 +33,10 @@ for (const name of inFolder) sys.symlink(name, `${folder}/link to ${name}`);
 const again = sys.open(`${folder}/again`, sys.O.WRONLY | sys.O.CREAT, 0o600);
 sys.write(again, sys.text(`${folder}/bytes`) ?? "");
 sys.close(again);
+const holed = sys.open(`${folder}/holed`, sys.O.RDONLY, 0);
+const cloned = sys.open(`${folder}/cloned`, sys.O.WRONLY | sys.O.CREAT, 0o600);
+sys.clone(holed, cloned);
+for (const fd of [holed, cloned]) sys.close(fd);
 
 const answer = {
   found: inFolder.filter((name) => sys.stat(`${folder}/${name}`, true) !== null).length,

@@ -63,7 +63,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.base = base;
     context.draft = draft;
   },
-  change: ({ change }, context, work) => {
+  change: ({ change }, context) => {
     const { store, prepared } = context;
     using chroot = enterRoot({
       top: store.top,
@@ -74,9 +74,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
       hostResolver: change.kind === "packages",
       hostDevices: context.hostDevices,
     });
-    const { template, undo } = makeChange(change, chroot.path, context);
-    context.template = template ?? context.template;
-    if (undo !== undefined) work.undo(undo, "draft discarded");
+    context.template = makeChange(change, chroot.path, context) ?? context.template;
   },
   fstab: (_, context) => writeFstab(context),
   compare: (_, context) => {

@@ -10,13 +10,8 @@ import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
 
-/** What a change asks for beside what it did to the draft. */
-export interface Made {
-  /** The fstab template from this generation on. */
-  template?: string;
-  /** Takes back what it made outside the draft. */
-  undo?: () => void;
-}
+/** The fstab template from this generation on, when a change brings another. */
+type Made = string | undefined;
 
 type Makers = {
   [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, root: string, context: ChangeContext) => Made;
@@ -78,42 +73,37 @@ function shareFolder({ name, path }: { name: string; path: string }, root: strin
   if (exists(covered) && !isDirectory(covered))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
   if (!isDirectory(covered)) run(["mkdir", "-p", path], { chroot: root });
-  // Last, since what is made outside the draft is taken back only by who got to know of it.
-  const there = store.hasCommons(name);
-  if (there) report.note(`${name} is there from before: its data is used.`);
-  else store.makeCommons(name, covered);
-  const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
-  return there ? { template } : { template, undo: () => store.deleteCommons(name) };
+  if (store.hasCommons(name)) report.note(`${name} is there from before: its data is used.`);
+  else store.makeCommons(opened(context), name, covered);
+  return addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
 }
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
   packages: (change, root, context) => {
     changePackages(change, root, context);
-    return {};
+    return undefined;
   },
   command: ({ argv }, root, context) => {
     runCommand(argv, root, context);
-    return {};
+    return undefined;
   },
   shell: (_, root, context) => {
     context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
     runShell(root, context);
-    return {};
+    return undefined;
   },
   edit: ({ file, editor }, root, context) => {
     if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
     runCommand([...editor, file], root, context);
-    return {};
+    return undefined;
   },
   "add-commons": (change, root, context) => shareFolder(change, root, context),
-  "remove-commons": ({ path }, _, { template, templateBefore }) => ({
-    template: removeCommons(template ?? templateBefore, path),
-  }),
+  "remove-commons": ({ path }, _, { template, templateBefore }) => removeCommons(template ?? templateBefore, path),
 };
 
-/** Does one change to the draft whose chroot is `root`. */
+/** Does one change to the draft whose chroot is `root`. Gives the fstab template that it brings. */
 export function makeChange(change: Change, root: string, context: ChangeContext): Made {
   return (makers[change.kind] as (change: Change, root: string, context: ChangeContext) => Made)(change, root, context);
 }

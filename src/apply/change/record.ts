@@ -52,6 +52,7 @@ export function recordOf(context: ChangeContext, kernel: string | undefined): Ge
     description,
     command,
     ...packages(context, parent.installedBytes),
+    commons: opened(context).commons,
     conflicts: conflicts.length === 0 ? undefined : conflicts,
   });
 }

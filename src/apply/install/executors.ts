@@ -46,7 +46,7 @@ function makeCommons(context: Installation): void {
   for (const { name, path } of shared) {
     const covered = insideRoot(opened.root, path);
     makeDirectories(covered);
-    volume.makeCommons(name, covered);
+    volume.addCommons(name, covered);
   }
   volume.writeTemplate(template);
 }

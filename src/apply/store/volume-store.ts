@@ -23,8 +23,15 @@ import { generationRoot } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
-import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
+import {
+  draftName,
+  laterThanAll,
+  parseGenerationId,
+  type GenerationId,
+  type LinkSetId,
+} from "../../model/volume/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
+import type { Interrupted } from "../../model/volume/state.ts";
 import { commitSlots } from "./commit.ts";
 
 /**
@@ -32,6 +39,8 @@ import { commitSlots } from "./commit.ts";
  */
 export class Draft {
   private committed = false;
+  /** The name of the commons that is made with it. */
+  commons: string | undefined;
 
   constructor(
     private readonly top: string,
@@ -48,10 +57,20 @@ export class Draft {
     return `${this.path}/${ROOT}`;
   }
 
-  /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
+  /**
+   * Gives it, and then the commons that comes with it, its own name. It is on disk after the next flush; all that they
+   * hold must be before.
+   */
   promote(): void {
     renameNew(this.path, `${this.top}/${layout.generation(this.id)}`);
     this.committed = true;
+    if (this.commons !== undefined)
+      renameNew(`${this.top}/${layout.draftCommon(this.id)}`, `${this.top}/${layout.common(this.commons)}`);
+  }
+
+  /** Its own name as long as it has that, for who takes it back. */
+  get promoted(): Interrupted | undefined {
+    return this.committed ? { id: this.id, commons: this.commons } : undefined;
   }
 }
 
@@ -135,8 +154,21 @@ export class VolumeStore implements Disposable {
 
   /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
-    if (exists(draft.path)) this.deleteFolder(draft.path);
+    if (draft.promoted !== undefined) this.withdraw(draft.promoted);
+    this.deleteDraft(draftName(draft.id));
     this.flush();
+  }
+
+  /**
+   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is done:
+   * `next` is what tells it from a generation that booted.
+   */
+  withdraw({ id, commons }: Interrupted): void {
+    const [own, draft] = [`${this.top}/${layout.common(commons ?? "")}`, `${this.top}/${layout.draftCommon(id)}`];
+    if (commons !== undefined && exists(own) && !exists(draft)) renameNew(own, draft);
+    renameNew(`${this.top}/${layout.generation(id)}`, `${this.top}/${layout.draft(id)}`);
+    const next = `${this.top}/${layout.nextCurrent}`;
+    if (exists(next)) removeFile(next);
   }
 
   /**
@@ -145,6 +177,13 @@ export class VolumeStore implements Disposable {
    */
   delete(name: string): void {
     this.deleteFolder(`${this.top}/${layout.snapshots}/${name}`);
+  }
+
+  /** The same of a draft and the commons that was made with it, of which either may be missing. */
+  deleteDraft(name: string): void {
+    const commons = `${this.top}/${layout.common(name)}`;
+    if (exists(commons)) deleteSubvolume(commons);
+    if (exists(`${this.top}/${layout.snapshots}/${name}`)) this.delete(name);
   }
 
   private deleteFolder(path: string): void {
@@ -221,8 +260,9 @@ export class VolumeStore implements Disposable {
    * commitSlots.
    */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
-    draft?.promote();
     commitSlots(this, slots, switched, () => {
+      // Once `next` names it, so that it can be told from what was committed when all ends here.
+      draft?.promote();
       if (template !== undefined) this.writeTemplate(template);
     });
   }
@@ -231,22 +271,23 @@ export class VolumeStore implements Disposable {
     return exists(`${this.top}/${layout.common(name)}`);
   }
 
+  /** Makes a commons and fills it from the folder that it will cover. */
+  addCommons(name: string, from: string): void {
+    this.fill(layout.common(name), from);
+  }
+
   /**
-   * Makes a commons and fills it from the folder that it will cover. Under a draft's name until it is whole: a killed
-   * run must not leave half of one to be taken for data from before.
+   * The same with a draft, whose own it is until they are committed: a run that fails or is killed must not leave one
+   * to be taken for data from before. The data must be flushed before the commit.
    */
-  makeCommons(name: string, from: string): void {
-    const folder = `${this.top}/${layout.common(name)}`;
-    const draft = folder + DRAFT;
-    if (exists(draft)) deleteSubvolume(draft);
-    createSubvolume(draft);
-    try {
-      seedCommons(from, draft);
-      rename(draft, folder);
-    } catch (error) {
-      cleanUp(() => deleteSubvolume(draft));
-      throw error;
-    }
+  makeCommons(draft: Draft, name: string, from: string): void {
+    this.fill(layout.draftCommon(draft.id), from);
+    draft.commons = name;
+  }
+
+  private fill(commons: string, from: string): void {
+    createSubvolume(`${this.top}/${commons}`);
+    seedCommons(from, `${this.top}/${commons}`);
   }
 
   /** Deletes a commons with all data in it. It is gone from the disk after the next flush. */

@@ -1,7 +1,7 @@
 import { parseRecord } from "../../model/volume/generation.ts";
 import {
-  DRAFT,
   draftId,
+  draftName,
   parseGenerationId,
   parseLinkSetId,
   type GenerationId,
@@ -9,11 +9,20 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
-import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
+import {
+  createdAt,
+  type DeleterState,
+  type Generation,
+  type Interrupted,
+  type VolumeState,
+} from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
 import { spaceOf } from "./space.ts";
-import { filesystemUuid } from "../kernel/subvolumes.ts";
+import { lstat } from "../kernel/stat.ts";
+import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
+import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
+import { generationRoot } from "./roots.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
 
 function linkTarget(path: string): string | undefined {
@@ -113,6 +122,39 @@ function installationStep(
   return steps.find((step) => step !== undefined);
 }
 
+/**
+ * What a commit left that was cut short between giving its draft its own name and making it boot. `next` says what it
+ * was about to make boot; and whatever has booted is older than the link set in force, which was made for it or after
+ * it. So a generation that is younger never was in one.
+ */
+function interruptedCommit(
+  top: string,
+  { linkSet, slots, booted }: Pick<VolumeState, "linkSet" | "slots" | "booted">,
+): Interrupted | undefined {
+  const next = parseLinkSetId(linkTarget(`${top}/${layout.nextCurrent}`) ?? "");
+  if (next === undefined || linkSet === undefined || next === linkSet) return undefined;
+  const id = parseGenerationId(linkTarget(`${top}/${layout.linkSet(next)}/0`) ?? "");
+  if (id === undefined || slots.includes(id) || id === booted || !isSubvolume(generationRoot(top, id)))
+    return undefined;
+  using fd = Fd.directory(top);
+  const { created } = subvolumeInfo(generationRoot(top, id));
+  const inForce = lstat(`${top}/${layout.linkSet(linkSet)}`)?.ino;
+  if (changedInodes(fd, created - 1).some(([inode]) => inode === inForce)) return undefined;
+  return { id, commons: readRecord(`${top}/${layout.generation(id)}/${METADATA}`).record.commons };
+}
+
+/** Names of drafts: of generations, and of the commons that are made with them. */
+function draftNames(
+  top: string,
+  generations: readonly string[],
+  commons: readonly string[],
+  interrupted: Interrupted | undefined,
+): string[] {
+  const own = commons.filter((name) => draftId(name) !== undefined && isSubvolume(`${top}/${layout.common(name)}`));
+  const cut = interrupted === undefined ? [] : [draftName(interrupted.id)];
+  return [...new Set([...generations, ...own, ...cut])].sort();
+}
+
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
 export function inspect(volume: Volume): VolumeState {
   const top = volume.path;
@@ -120,9 +162,13 @@ export function inspect(volume: Volume): VolumeState {
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
   const entries = names(`${top}/${layout.snapshots}`);
   const drafts = entries.filter((name) => draftId(name) !== undefined);
+  const commons = names(`${top}/${layout.commons}`);
+  const booted = volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined;
+  const menu = readSlots(top, linkSet);
+  const interrupted = interruptedCommit(top, { linkSet, booted, slots: menu.slots });
   const generations = entries.flatMap((name) => {
     const id = parseGenerationId(name);
-    return id === undefined ? [] : [readGeneration(top, id)];
+    return id === undefined || id === interrupted?.id ? [] : [readGeneration(top, id)];
   });
   // Names made within one second, and names made by hand, do not sort by age; on most volumes they do.
   const made = new Map(generations.map((generation) => [generation, createdAt(generation)]));
@@ -137,15 +183,16 @@ export function inspect(volume: Volume): VolumeState {
     // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
     uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(fd),
     linkSet,
-    ...readSlots(top, linkSet),
+    ...menu,
     generations,
-    drafts,
+    drafts: draftNames(top, drafts, commons, interrupted),
+    interrupted,
     oldLinkSets: names(`${top}/${layout.links}`)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
-    booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
+    booted,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
+    commons: commons.filter((name) => draftId(name) === undefined && name !== interrupted?.commons),
     template: readTextIfAny(`${top}/${layout.fstab}`),
     space: spaceOf(top, fd, volume.access),
     unfinished,

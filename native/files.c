@@ -46,7 +46,7 @@ static FN(fs_write) {
     const char *text = NULL;
     const uint8_t *bytes;
     if (JS_IsString(argv[1])) {
-        text = JS_ToCStringLen(ctx, &length, argv[1]);
+        text = text_bytes(ctx, &length, argv[1]);
         bytes = (const uint8_t *)text;
     } else {
         bytes = JS_GetArrayBuffer(ctx, &length, argv[1]);
@@ -118,8 +118,10 @@ JSValue stat_object(JSContext *ctx, const struct stat *st) {
     set_int(ctx, object, "gid", st->st_gid);
     set_int(ctx, object, "size", st->st_size);
     set_int(ctx, object, "blocks", st->st_blocks);
-    set_int(ctx, object, "mtime", st->st_mtime);
-    JS_SetPropertyStr(ctx, object, "ctime", JS_NewFloat64(ctx, st->st_ctim.tv_sec + st->st_ctim.tv_nsec / 1e9));
+    set_int(ctx, object, "mtime", st->st_mtim.tv_sec);
+    set_int(ctx, object, "mtimeNanoseconds", st->st_mtim.tv_nsec);
+    set_int(ctx, object, "ctime", st->st_ctim.tv_sec);
+    set_int(ctx, object, "ctimeNanoseconds", st->st_ctim.tv_nsec);
     return object;
 }
 
@@ -167,7 +169,7 @@ static FN(fs_text) {
     }
     int err = errno;
     close(fd);
-    JSValue text = got < 0 ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
+    JSValue text = got < 0 ? throw_errno(ctx, err, "read", path) : text_new(ctx, bytes, length);
     if (bytes != small) free(bytes);
     return text;
 }
@@ -185,7 +187,7 @@ JSValue names_in(JSContext *ctx, DIR *dir, const char *path) {
     errno = 0;
     while ((entry = readdir(dir))) {
         const char *name = entry->d_name;
-        if (strcmp(name, ".") && strcmp(name, "..")) JS_SetPropertyUint32(ctx, names, count++, JS_NewString(ctx, name));
+        if (strcmp(name, ".") && strcmp(name, "..")) JS_SetPropertyUint32(ctx, names, count++, text_of(ctx, name));
     }
     int err = errno;
     closedir(dir);
@@ -205,7 +207,7 @@ static FN(fs_readlink) {
     TEXT(path, 0);
     char target[4097];
     ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length >= 0) return JS_NewStringLen(ctx, target, length);
+    if (length >= 0) return text_new(ctx, target, length);
     return errno == EINVAL || errno == ENOENT || errno == ENOTDIR ? JS_NULL : throw_errno(ctx, errno, "readlink", path);
 }
 
@@ -302,7 +304,7 @@ static FN(fs_statfs) {
 static FN(text_decode) {
     size_t length;
     const uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, argv[0]);
-    return bytes ? JS_NewStringLen(ctx, (const char *)bytes, length) : JS_EXCEPTION;
+    return bytes ? text_new(ctx, (const char *)bytes, length) : JS_EXCEPTION;
 }
 
 /* Of open(2). They are handed over, because they differ: O_DIRECTORY and O_NOFOLLOW have other values on aarch64. */

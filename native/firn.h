@@ -28,14 +28,20 @@ JSValue stat_object(JSContext *ctx, const struct stat *st);
 /* The names in a directory, which is closed. */
 JSValue names_in(JSContext *ctx, DIR *dir, const char *path);
 
+/* A string of Linux's bytes, and the bytes of a string: see text.c. The bytes are freed with JS_FreeCString. */
+JSValue text_new(JSContext *ctx, const char *bytes, size_t length);
+JSValue text_of(JSContext *ctx, const char *bytes);
+const char *text_bytes(JSContext *ctx, size_t *length, JSValueConst value);
+
 /* A path or name argument; freed when the scope ends, so no return path can leak it. */
 typedef struct {
     JSContext *ctx;
     const char *text;
 } Text;
+Text text_take(JSContext *ctx, JSValueConst value);
 void text_free(Text *text);
 #define TEXT(variable, index)                                                                    \
-    __attribute__((cleanup(text_free))) Text variable##_text = {ctx, JS_ToCString(ctx, argv[index])}; \
+    __attribute__((cleanup(text_free))) Text variable##_text = text_take(ctx, argv[index]); \
     const char *variable = variable##_text.text;                                                 \
     if (!variable) return JS_EXCEPTION
 
@@ -49,8 +55,9 @@ void text_free(Text *text);
 const char *enter_fence(const char *root);
 
 extern const JSMallocFunctions heap_functions;
-extern const JSCFunctionListEntry file_functions[], process_functions[], volume_functions[],
+extern const JSCFunctionListEntry file_functions[], attribute_functions[], process_functions[], volume_functions[],
     within_functions[];
-extern const int file_function_count, process_function_count, volume_function_count, within_function_count;
+extern const int file_function_count, attribute_function_count, process_function_count, volume_function_count,
+    within_function_count;
 
 #endif

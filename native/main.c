@@ -24,7 +24,7 @@ static FN(set_error_maker) {
 
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path) {
     JSValue args[] = {JS_NewString(ctx, errno_name(err)), JS_NewString(ctx, call),
-                      path ? JS_NewString(ctx, path) : JS_NULL, JS_NewString(ctx, strerror(err))};
+                      path ? text_of(ctx, path) : JS_NULL, JS_NewString(ctx, strerror(err))};
     JSValue error = JS_Call(ctx, make_error, JS_UNDEFINED, 4, args);
     for (int i = 0; i < 4; i++) JS_FreeValue(ctx, args[i]);
     return JS_IsException(error) ? error : JS_Throw(ctx, error);
@@ -44,10 +44,6 @@ int64_t arg_int64(JSContext *ctx, JSValueConst value) {
 
 void set_int(JSContext *ctx, JSValue object, const char *key, int64_t value) {
     JS_SetPropertyStr(ctx, object, key, JS_NewInt64(ctx, value));
-}
-
-void text_free(Text *text) {
-    if (text->text) JS_FreeCString(text->ctx, text->text);
 }
 
 static int report(JSContext *ctx) {
@@ -101,11 +97,12 @@ int main(int argc, char **argv) {
     JSValue global = JS_GetGlobalObject(ctx);
     JSValue native = JS_NewObject(ctx);
     JS_SetPropertyFunctionList(ctx, native, file_functions, file_function_count);
+    JS_SetPropertyFunctionList(ctx, native, attribute_functions, attribute_function_count);
     JS_SetPropertyFunctionList(ctx, native, process_functions, process_function_count);
     JS_SetPropertyFunctionList(ctx, native, volume_functions, volume_function_count);
     JS_SetPropertyFunctionList(ctx, native, within_functions, within_function_count);
     JSValue args = JS_NewArray(ctx);
-    for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, args, i, JS_NewString(ctx, argv[i]));
+    for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, args, i, text_of(ctx, argv[i]));
     JS_SetPropertyStr(ctx, native, "args", args);
     JS_SetPropertyStr(ctx, native, "setErrorMaker", JS_NewCFunction(ctx, set_error_maker, "setErrorMaker", 1));
     JS_SetPropertyStr(ctx, global, "__firn", native);

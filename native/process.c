@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,16 +65,16 @@ static void free_list(char **list) {
     free(list);
 }
 
-/* NULL where there is no memory for it: a list cut short would be another command. */
+/* NULL where there is no memory for it, or a text has no bytes: a list cut short would be another command. */
 static char **string_list(JSContext *ctx, JSValueConst array) {
     JSValue length_value = JS_GetPropertyStr(ctx, array, "length");
     int length = arg_int(ctx, length_value);
     char **list = calloc(length + 1, sizeof *list);
     for (int i = 0; list && i < length; i++) {
         JSValue item = JS_GetPropertyUint32(ctx, array, i);
-        const char *text = JS_ToCString(ctx, item);
-        list[i] = text ? strdup(text) : NULL;
-        if (text) JS_FreeCString(ctx, text);
+        Text text = text_take(ctx, item);
+        list[i] = text.text ? strdup(text.text) : NULL;
+        text_free(&text);
         JS_FreeValue(ctx, item);
         if (list[i]) continue;
         free_list(list);
@@ -86,10 +85,9 @@ static char **string_list(JSContext *ctx, JSValueConst array) {
 
 /* What spawn holds in the parent; let go whichever way it returns. The child never returns. */
 typedef struct {
-    JSContext *ctx;
     int fds[3], report[2];
     char **args, **env;
-    const char *root, *dir;
+    Text root, dir;
 } Spawn;
 
 static void close_fd(int *fd) {
@@ -102,8 +100,8 @@ static void spawn_free(Spawn *spawn) {
     for (int i = 0; i < 2; i++) close_fd(&spawn->report[i]);
     free_list(spawn->args);
     free_list(spawn->env);
-    if (spawn->root) JS_FreeCString(spawn->ctx, spawn->root);
-    if (spawn->dir) JS_FreeCString(spawn->ctx, spawn->dir);
+    text_free(&spawn->root);
+    text_free(&spawn->dir);
 }
 
 /* At exec: what firn's caller had open is not for the program. */
@@ -126,9 +124,9 @@ static const char *become(const Spawn *spawn) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close_foreign();
-    const char *failed = spawn->root ? enter_fence(spawn->root) : NULL;
+    const char *failed = spawn->root.text ? enter_fence(spawn->root.text) : NULL;
     if (failed) return failed;
-    if (spawn->dir && chdir(spawn->dir) < 0) return "chdir";
+    if (spawn->dir.text && chdir(spawn->dir.text) < 0) return "chdir";
     execvpe(spawn->args[0], spawn->args, spawn->env);
     return "exec";
 }
@@ -136,7 +134,7 @@ static const char *become(const Spawn *spawn) {
 /* spawn(argv, env, [in, out, err], chroot | null, cwd | null): pid. PATH is looked up in the
  * new root. A failure between fork and exec arrives here as an exception. */
 static FN(ps_spawn) {
-    __attribute__((cleanup(spawn_free))) Spawn spawn = {.ctx = ctx, .fds = {-1, -1, -1}, .report = {-1, -1}};
+    __attribute__((cleanup(spawn_free))) Spawn spawn = {.fds = {-1, -1, -1}, .report = {-1, -1}};
     for (int i = 0; i < 3; i++) {
         JSValue fd = JS_GetPropertyUint32(ctx, argv[2], i);
         /* Above 2, so that dup2 never overwrites one that is still needed. */
@@ -146,9 +144,9 @@ static FN(ps_spawn) {
     if (pipe2(spawn.report, O_CLOEXEC) < 0) return throw_errno(ctx, errno, "pipe", NULL);
     spawn.args = string_list(ctx, argv[0]);
     spawn.env = string_list(ctx, argv[1]);
-    if (!spawn.args || !spawn.env) return throw_errno(ctx, ENOMEM, "spawn", NULL);
-    if (!JS_IsNull(argv[3]) && !(spawn.root = JS_ToCString(ctx, argv[3]))) return JS_EXCEPTION;
-    if (!JS_IsNull(argv[4]) && !(spawn.dir = JS_ToCString(ctx, argv[4]))) return JS_EXCEPTION;
+    if (!spawn.args || !spawn.env) return JS_HasException(ctx) ? JS_EXCEPTION : throw_errno(ctx, ENOMEM, "spawn", NULL);
+    if (!JS_IsNull(argv[3]) && !(spawn.root = text_take(ctx, argv[3])).text) return JS_EXCEPTION;
+    if (!JS_IsNull(argv[4]) && !(spawn.dir = text_take(ctx, argv[4])).text) return JS_EXCEPTION;
     pid_t pid = fork();
     if (pid < 0) return throw_errno(ctx, errno, "spawn", spawn.args[0]);
     if (pid == 0) {
@@ -214,7 +212,7 @@ static FN(ps_poll) {
 /* tell(fd, text): to a stream whose reader may stand still. While it does, a caught signal ends it with EINTR. */
 static FN(ps_tell) {
     size_t length;
-    __attribute__((cleanup(text_free))) Text held = {ctx, JS_ToCStringLen(ctx, &length, argv[1])};
+    __attribute__((cleanup(text_free))) Text held = {ctx, text_bytes(ctx, &length, argv[1])};
     const char *text = held.text;
     if (!text) return JS_EXCEPTION;
     struct pollfd stream = {.fd = arg_int(ctx, argv[0]), .events = POLLOUT};
@@ -271,7 +269,7 @@ static FN(ps_isatty) { return JS_NewBool(ctx, isatty(arg_int(ctx, argv[0]))); }
 static FN(ps_getenv) {
     TEXT(name, 0);
     const char *value = getenv(name);
-    return value ? JS_NewString(ctx, value) : JS_NULL;
+    return value ? text_of(ctx, value) : JS_NULL;
 }
 
 static FN(ps_random) {
@@ -288,7 +286,7 @@ static FN(ps_uname) {
     JSValue object = JS_NewObject(ctx);
     JS_SetPropertyStr(ctx, object, "release", JS_NewString(ctx, name.release));
     JS_SetPropertyStr(ctx, object, "machine", JS_NewString(ctx, name.machine));
-    JS_SetPropertyStr(ctx, object, "hostname", JS_NewString(ctx, name.nodename));
+    JS_SetPropertyStr(ctx, object, "hostname", text_of(ctx, name.nodename));
     return object;
 }
 
@@ -305,11 +303,10 @@ static FN(ps_mount) {
     RESULT("mount", target, mount(source, target, *type ? type : NULL, arg_int64(ctx, argv[3]), *data ? data : NULL));
 }
 
-/* mknod(path, mode, major, minor) */
+/* mknod(path, mode, device): its number as of stat(2). */
 static FN(ps_mknod) {
     TEXT(path, 0);
-    dev_t device = makedev(arg_int(ctx, argv[2]), arg_int(ctx, argv[3]));
-    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), device));
+    RESULT("mknod", path, mknod(path, arg_int(ctx, argv[1]), arg_int64(ctx, argv[2])));
 }
 
 static FN(ps_umount) {
@@ -326,7 +323,7 @@ const JSCFunctionListEntry process_functions[] = {
     JS_CFUNC_DEF("foreground", 0, ps_foreground),
     JS_CFUNC_DEF("takeTerminal", 0, ps_take_terminal),
     JS_CFUNC_DEF("ownGroup", 0, ps_own_group),
-    JS_CFUNC_DEF("mknod", 4, ps_mknod),
+    JS_CFUNC_DEF("mknod", 3, ps_mknod),
     JS_CFUNC_DEF("spawn", 5, ps_spawn),
     JS_CFUNC_DEF("fork", 0, ps_fork),
     JS_CFUNC_DEF("wait", 2, ps_wait),

@@ -69,46 +69,67 @@ static int search(int fd, Search *found, uint64_t tree, uint64_t object, uint32_
     return ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found->args);
 }
 
-/* A list of what `value` makes of each item of one type that an object of a tree has. */
-static JSValue items(JSContext *ctx, int fd, uint64_t tree, uint64_t object, uint32_t type,
-                     JSValue (*value)(JSContext *, const struct btrfs_ioctl_search_header *, const uint8_t *)) {
+typedef struct {
+    JSContext *ctx;
+    JSValue values;
+    uint32_t count;
+} List;
+
+static void push(List *list, JSValue value) {
+    JS_SetPropertyUint32(list->ctx, list->values, list->count++, value);
+}
+
+/* Adds to a list what `add` makes of each item of one type that an object of a tree has. 0, or an errno. */
+static int items(List *list, int fd, uint64_t tree, uint64_t object, uint32_t type,
+                 void (*add)(List *, const struct btrfs_ioctl_search_header *, const uint8_t *)) {
     static Search found;
-    JSValue list = JS_NewArray(ctx);
-    uint32_t count = 0;
     uint64_t from = 0;
     for (;;) {
-        if (search(fd, &found, tree, object, type, from) < 0) {
-            JS_FreeValue(ctx, list);
-            return throw_errno(ctx, errno, "tree search", NULL);
-        }
-        if (!found.args.key.nr_items) return list;
+        if (search(fd, &found, tree, object, type, from) < 0) return errno;
+        if (!found.args.key.nr_items) return 0;
         uint8_t *at = found.space;
         for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
             struct btrfs_ioctl_search_header header;
             memcpy(&header, at, sizeof header);
             at += sizeof header;
-            JS_SetPropertyUint32(ctx, list, count++, value(ctx, &header, at));
+            add(list, &header, at);
             at += header.len;
+            if (header.offset == UINT64_MAX) return 0;
             from = header.offset + 1;
         }
     }
 }
 
-static JSValue extent(JSContext *ctx, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+static JSValue listed(List *list, int err) {
+    if (!err) return list->values;
+    JS_FreeValue(list->ctx, list->values);
+    return throw_errno(list->ctx, err, "tree search", NULL);
+}
+
+static void push_pair(List *list, int64_t first, int64_t second) {
+    List pair = {list->ctx, JS_NewArray(list->ctx)};
+    push(&pair, JS_NewInt64(pair.ctx, first));
+    push(&pair, JS_NewInt64(pair.ctx, second));
+    push(list, pair.values);
+}
+
+static void extent(List *list, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
     struct btrfs_file_extent_item item = {0};
     memcpy(&item, data, header->len < sizeof item ? header->len : sizeof item);
     int is_inline = item.type == 0;
     int64_t fields[] = {header->offset, item.type, item.compression, is_inline ? -1 : (int64_t)item.disk_bytenr,
                         is_inline ? (int64_t)item.ram_bytes : (int64_t)item.num_bytes};
-    JSValue list = JS_NewArray(ctx);
-    for (int f = 0; f < 5; f++) JS_SetPropertyUint32(ctx, list, f, JS_NewInt64(ctx, fields[f]));
-    return list;
+    List row = {list->ctx, JS_NewArray(list->ctx)};
+    for (int f = 0; f < 5; f++) push(&row, JS_NewInt64(row.ctx, fields[f]));
+    push(list, row.values);
 }
 
 /* extents(fd, inode): [[offset, type, compression, disk address, length], …] of a file. Types: 0 inline, 1
  * regular, 2 preallocated; compression: 0 none, 1 zlib, 2 lzo, 3 zstd; a disk address of 0 is a hole. */
 static FN(bt_extents) {
-    return items(ctx, arg_int(ctx, argv[0]), 0, arg_int64(ctx, argv[1]), FS_TREE_EXTENT_DATA, extent);
+    List list = {ctx, JS_NewArray(ctx)};
+    int err = items(&list, arg_int(ctx, argv[0]), 0, arg_int64(ctx, argv[1]), FS_TREE_EXTENT_DATA, extent);
+    return listed(&list, err);
 }
 
 static JSValue uuid_text(JSContext *ctx, const uint8_t *u) {
@@ -125,7 +146,7 @@ static FN(bt_info) {
         return throw_errno(ctx, errno, "subvolume info", NULL);
     JSValue object = JS_NewObject(ctx);
     set_int(ctx, object, "id", info.treeid);
-    set_int(ctx, object, "changed", info.generation);
+    set_int(ctx, object, "changed", info.ctransid);
     set_int(ctx, object, "created", info.otransid);
     set_int(ctx, object, "createdAt", info.otime.sec);
     JS_SetPropertyStr(ctx, object, "uuid", uuid_text(ctx, info.uuid));
@@ -133,25 +154,22 @@ static FN(bt_info) {
     return object;
 }
 
-/* changedInodes(fd, transaction): the inodes of a subvolume that were changed after that transaction. The
- * kernel skips every branch of the tree that is older, so the cost follows the change, not the size. */
+/* changedInodes(fd, transaction): [[inode, number of its names], …] of those in a subvolume that were written after
+ * that transaction. The kernel skips every branch of the tree that is older: the cost follows the change, not the
+ * size. */
 static FN(bt_changed) {
     static Search found;
     int fd = arg_int(ctx, argv[0]);
     uint64_t after = arg_int64(ctx, argv[1]);
-    JSValue list = JS_NewArray(ctx);
-    uint32_t count = 0;
+    List list = {ctx, JS_NewArray(ctx)};
     struct btrfs_ioctl_search_key key = {.max_objectid = UINT64_MAX, .max_type = UINT32_MAX, .max_offset = UINT64_MAX,
                                          .min_transid = after + 1, .max_transid = UINT64_MAX};
     for (;;) {
         key.nr_items = 4096;
         found.args.key = key;
         found.args.buf_size = sizeof found.space;
-        if (ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found.args) < 0) {
-            JS_FreeValue(ctx, list);
-            return throw_errno(ctx, errno, "tree search", NULL);
-        }
-        if (!found.args.key.nr_items) return list;
+        if (ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, &found.args) < 0) return listed(&list, errno);
+        if (!found.args.key.nr_items) return list.values;
         uint8_t *at = found.space;
         for (uint32_t i = 0; i < found.args.key.nr_items; i++) {
             struct btrfs_ioctl_search_header header;
@@ -160,7 +178,7 @@ static FN(bt_changed) {
             struct btrfs_inode_item item;
             if (header.type == BTRFS_INODE_ITEM_KEY && header.len >= sizeof item) {
                 memcpy(&item, at, sizeof item);
-                if (item.transid > after) JS_SetPropertyUint32(ctx, list, count++, JS_NewInt64(ctx, header.objectid));
+                if (item.transid > after) push_pair(&list, header.objectid, item.nlink);
             }
             at += header.len;
             key.min_objectid = header.objectid;
@@ -182,24 +200,59 @@ static FN(bt_inode_path) {
         return throw_errno(ctx, errno, "inode path", NULL);
     size_t length = strlen(args.name);
     if (length && args.name[length - 1] == '/') length--;
-    return JS_NewStringLen(ctx, args.name, length);
+    return text_new(ctx, args.name, length);
 }
 
-static JSValue nested(JSContext *ctx, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
-    struct btrfs_root_ref ref = {0};
-    size_t known = header->len < sizeof ref ? header->len : sizeof ref, room = header->len - known;
-    memcpy(&ref, data, known);
-    JSValue pair = JS_NewArray(ctx);
-    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt64(ctx, ref.dirid));
-    JS_SetPropertyUint32(ctx, pair, 1,
-                         JS_NewStringLen(ctx, (const char *)data + known, room < ref.name_len ? room : ref.name_len));
-    return pair;
+static void push_name(List *list, uint64_t directory, const uint8_t *name, size_t length) {
+    List pair = {list->ctx, JS_NewArray(list->ctx)};
+    push(&pair, JS_NewInt64(list->ctx, directory));
+    push(&pair, text_new(list->ctx, (const char *)name, length));
+    push(list, pair.values);
+}
+
+static void nested(List *list, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+    struct btrfs_root_ref ref;
+    if (header->len < sizeof ref) return;
+    memcpy(&ref, data, sizeof ref);
+    size_t room = header->len - sizeof ref;
+    push_name(list, ref.dirid, data + sizeof ref, room < ref.name_len ? room : ref.name_len);
 }
 
 /* nestedSubvolumes(fd, tree id): [[inode of the directory that it is in, name], …] of the subvolumes right below, from
  * the kernel's own list of them. */
 static FN(bt_nested) {
-    return items(ctx, arg_int(ctx, argv[0]), ROOT_TREE, arg_int64(ctx, argv[1]), ROOT_TREE_REF, nested);
+    List list = {ctx, JS_NewArray(ctx)};
+    int err = items(&list, arg_int(ctx, argv[0]), ROOT_TREE, arg_int64(ctx, argv[1]), ROOT_TREE_REF, nested);
+    return listed(&list, err);
+}
+
+/* The names of a file in one directory. */
+static void names(List *list, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+    struct btrfs_inode_ref ref;
+    for (size_t at = 0; at + sizeof ref <= header->len; at += sizeof ref + ref.name_len) {
+        memcpy(&ref, data + at, sizeof ref);
+        if (at + sizeof ref + ref.name_len > header->len) return;
+        push_name(list, header->offset, data + at + sizeof ref, ref.name_len);
+    }
+}
+
+/* The same of those for which there was no room there. */
+static void more_names(List *list, const struct btrfs_ioctl_search_header *header, const uint8_t *data) {
+    struct btrfs_inode_extref ref;
+    for (size_t at = 0; at + sizeof ref <= header->len; at += sizeof ref + ref.name_len) {
+        memcpy(&ref, data + at, sizeof ref);
+        if (at + sizeof ref + ref.name_len > header->len) return;
+        push_name(list, ref.parent_objectid, data + at + sizeof ref, ref.name_len);
+    }
+}
+
+/* inodeNames(fd, inode): [[inode of the directory that it is in, name], …], all that it has. */
+static FN(bt_inode_names) {
+    List list = {ctx, JS_NewArray(ctx)};
+    int fd = arg_int(ctx, argv[0]);
+    int64_t inode = arg_int64(ctx, argv[1]);
+    int err = items(&list, fd, 0, inode, BTRFS_INODE_REF_KEY, names);
+    return listed(&list, err ? err : items(&list, fd, 0, inode, BTRFS_INODE_EXTREF_KEY, more_names));
 }
 
 /* space(fd): [[flags, total bytes, used bytes], …] by block group type. */
@@ -277,15 +330,6 @@ static FN(bd_loop_backing) {
     return backing;
 }
 
-/* clearImmutable(fd): lets a file be written that chattr +i, or efivarfs, protects. */
-static FN(fs_clear_immutable) {
-    int flags = 0, fd = arg_int(ctx, argv[0]);
-    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) return throw_errno(ctx, errno, "file flags", NULL);
-    if (!(flags & FS_IMMUTABLE_FL)) return JS_UNDEFINED;
-    flags &= ~FS_IMMUTABLE_FL;
-    RESULT("file flags", NULL, ioctl(fd, FS_IOC_SETFLAGS, &flags));
-}
-
 static FN(bd_size) {
     uint64_t bytes;
     if (ioctl(arg_int(ctx, argv[0]), BLKGETSIZE64, &bytes) < 0) return throw_errno(ctx, errno, "device size", NULL);
@@ -309,13 +353,13 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("subvolumeInfo", 1, bt_info),
     JS_CFUNC_DEF("changedInodes", 2, bt_changed),
     JS_CFUNC_DEF("inodePath", 2, bt_inode_path),
+    JS_CFUNC_DEF("inodeNames", 2, bt_inode_names),
     JS_CFUNC_DEF("nestedSubvolumes", 2, bt_nested),
     JS_CFUNC_DEF("space", 1, bt_space),
     JS_CFUNC_DEF("startCleaner", 1, bt_start_cleaner),
     JS_CFUNC_DEF("fsid", 1, bt_fsid),
     JS_CFUNC_DEF("loopAttach", 4, bd_loop_attach),
     JS_CFUNC_DEF("loopBacking", 1, bd_loop_backing),
-    JS_CFUNC_DEF("clearImmutable", 1, fs_clear_immutable),
     JS_CFUNC_DEF("deviceSize", 1, bd_size),
     JS_CFUNC_DEF("sectorSize", 1, bd_sector_size),
     JS_CFUNC_DEF("flushBuffers", 1, bd_flush),

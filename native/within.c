@@ -69,7 +69,7 @@ static FN(at_readlink) {
     char target[PATH_MAX];
     OPENED(fd, open_within(dir, path, O_PATH | O_NOFOLLOW, 0, arg_int(ctx, argv[2])));
     ssize_t length = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof target);
-    if (length >= 0) return JS_NewStringLen(ctx, target, length);
+    if (length >= 0) return text_new(ctx, target, length);
     return errno == EINVAL || missing() ? JS_NULL : throw_errno(ctx, errno, "readlink", path);
 }
 
@@ -99,7 +99,7 @@ static FN(at_text) {
         if (got > 0) length += got;
         else if (errno != EINTR) err = errno;
     }
-    JSValue text = err ? throw_errno(ctx, err, "read", path) : JS_NewStringLen(ctx, bytes, length);
+    JSValue text = err ? throw_errno(ctx, err, "read", path) : text_new(ctx, bytes, length);
     if (bytes != small) free(bytes);
     return text;
 }

@@ -10,7 +10,7 @@ export const gcExecutors: Executors<GcStep, { readonly store: VolumeStore; reado
     store.delete(name);
   },
   // A draft is nobody's yet: without it everything is as it was.
-  "delete-draft": ({ name }, { store }) => store.delete(name),
+  "delete-draft": ({ name }, { store }) => store.deleteDraft(name),
   "delete-link-sets": ({ ids }, { store, report }) => {
     const left = ids.filter((id) => !store.deleteLinkSet(id));
     if (left.length > 0) report.note(`No link sets, so they stay: ${left.map((name) => `links/${name}`).join(", ")}.`);

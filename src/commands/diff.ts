@@ -1,4 +1,4 @@
-import { comparePaths } from "../host/volume/compare-trees.ts";
+import { comparePaths, isOwnFstab, type PathChange } from "../host/volume/compare-trees.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
 import { packageManager } from "../host/packages/package-manager.ts";
 import { generationRoot, templateIn } from "../host/volume/roots.ts";
@@ -10,6 +10,23 @@ import type { Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session/session.ts";
 
 const signs = { added: "+", removed: "-", changed: "~" } as const;
+
+type Told = Pick<PathChange, "path" | "kind"> & { what: readonly string[] };
+
+function fileText({ path, kind, what }: Told): string {
+  return `${signs[kind]} ${path}${what.length === 0 ? "" : ` (${what.join(", ")})`}`;
+}
+
+/** Files for a person: an upgrade gives thousands that it wrote anew with the same content a new time. */
+function fileLines(files: readonly Told[]): string[] {
+  if (files.length === 0) return ["No file differs."];
+  const shown = files.filter(({ kind, what }) => kind !== "changed" || what.some((one) => one !== "time"));
+  const others = files.length - shown.length;
+  return [
+    ...shown.map(fileText),
+    ...(others === 0 ? [] : [`${others} differ in nothing but their time of change: --json names them.`]),
+  ];
+}
 
 /**
  * `firn diff [A] [B]`: how B differs from A. Without A, what the default changes of what is booted (of the previous one
@@ -23,21 +40,22 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const to = orThrow(select(state, second ?? "current"));
     const [before, after] = [generationRoot(volume.top, from), generationRoot(volume.top, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
-    // Two fstabs may differ in nothing but the generation that they mount.
-    const files = comparePaths(before.path, after.path).filter(
-      ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
-    );
+    const sameTemplate = templateIn(before) === templateIn(after);
+    const files = comparePaths(before.path, after.path)
+      .filter((change) => !(sameTemplate && isOwnFstab(change)))
+      .map(({ path, kind, what }) => ({ path: `/${path}`, kind, what: what() }))
+      .filter(({ kind, what }) => kind !== "changed" || what.length > 0);
     const differences = files
-      .filter(({ path }) => path.startsWith("etc/"))
-      .flatMap(({ path }) => textDiff(before, after, path) ?? []);
+      .filter(({ path }) => path.startsWith("/etc/"))
+      .flatMap(({ path }) => textDiff(before, after, path.slice(1)) ?? []);
     const texts = differences.flatMap(({ path, text }) => (text === undefined ? [] : [{ path, text }]));
     const hidden = differences.flatMap(({ path, text }) => (text === undefined ? [path] : []));
     return {
-      data: { from, to, packages, files: files.map(({ path, kind }) => ({ path: `/${path}`, kind })), texts, hidden },
+      data: { from, to, packages, files, texts, hidden },
       lines: [
         `${from} -> ${to}`,
         ...packages.map(changeText),
-        ...(files.length === 0 ? ["No file differs."] : files.map(({ path, kind }) => `${signs[kind]} /${path}`)),
+        ...fileLines(files),
         ...texts.flatMap(({ text }) => text.trimEnd().split("\n")),
         ...(hidden.length === 0 ? [] : [`Not shown, since it may be secret: the text of ${hidden.join(", ")}.`]),
       ],

@@ -30,6 +30,9 @@ const missing = {
   /** QEMU with UEFI firmware. */
   qemu: vmUnavailable,
   strace: program("strace"),
+  rsync: program("rsync"),
+  setfattr: program("setfattr"),
+  setfacl: program("setfacl"),
   mandoc: program("mandoc"),
   bash: program("bash"),
   fish: program("fish"),

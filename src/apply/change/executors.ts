@@ -3,7 +3,7 @@ import { enterRoot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
-import { comparePaths } from "../../host/volume/compare-trees.ts";
+import { comparePaths, isOwnFstab } from "../../host/volume/compare-trees.ts";
 import { fstabIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -65,7 +65,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.base = base;
     context.draft = draft;
   },
-  change: ({ change }, context, work) => {
+  change: ({ change }, context) => {
     const { store, prepared } = context;
     using chroot = enterRoot({
       top: store.top,
@@ -76,18 +76,16 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
       hostResolver: change.kind === "packages",
       hostDevices: context.hostDevices,
     });
-    const { template, undo } = makeChange(change, chroot, context);
-    context.template = template ?? context.template;
-    if (undo !== undefined) work.undo(undo, "draft discarded");
+    context.template = makeChange(change, chroot, context) ?? context.template;
   },
   fstab: (_, context) => writeFstab(context),
   compare: (_, context) => {
     context.files = comparePaths(baseRoot(context).path, opened(context).root.path).filter(
-      ({ path }) => path !== "etc/fstab",
+      (change) => !isOwnFstab(change),
     );
   },
   "discard-unchanged": (_, context, work) => {
-    if (context.template !== undefined || context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;
+    if (context.template !== undefined || context.files.some((change) => !packageManager.isBookkeeping(change))) return;
     context.store.takeBack(opened(context));
     context.draft = undefined;
     work.end();

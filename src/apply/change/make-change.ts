@@ -10,13 +10,8 @@ import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
 
-/** What a change asks for beside what it did to the draft. */
-export interface Made {
-  /** The fstab template from this generation on. */
-  template?: string;
-  /** Takes back what it made outside the draft. */
-  undo?: () => void;
-}
+/** The fstab template from this generation on, when a change brings another. */
+type Made = string | undefined;
 
 type Makers = {
   [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, chroot: Chroot, context: ChangeContext) => Made;
@@ -77,45 +72,40 @@ function shareFolder({ name, path }: { name: string; path: string }, chroot: Chr
   if (found !== undefined && !root.isDirectory(path))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
   if (found === undefined) run(["mkdir", "-p", path], { chroot: chroot.path });
-  // Last, since what is made outside the draft is taken back only by who got to know of it.
-  const there = store.hasCommons(name);
-  if (there) report.note(`${name} is there from before: its data is used.`);
+  if (store.hasCommons(name)) report.note(`${name} is there from before: its data is used.`);
   else {
     using covered = root.point(path);
-    if (covered !== undefined) store.makeCommons(name, covered.folder, path);
+    if (covered !== undefined) store.makeCommons(opened(context), name, covered.folder);
   }
-  const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
-  return there ? { template } : { template, undo: () => store.deleteCommons(name) };
+  return addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
 }
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
   packages: (change, chroot, context) => {
     changePackages(change, chroot, context);
-    return {};
+    return undefined;
   },
   command: ({ argv }, chroot, context) => {
     runCommand(argv, chroot, context);
-    return {};
+    return undefined;
   },
   shell: (_, chroot, context) => {
     context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
     runShell(chroot, context);
-    return {};
+    return undefined;
   },
   edit: ({ file, editor }, chroot, context) => {
     if (chroot.root.stat(file) !== undefined && !chroot.root.isFile(file))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
     runCommand([...editor, file], chroot, context);
-    return {};
+    return undefined;
   },
   "add-commons": (change, chroot, context) => shareFolder(change, chroot, context),
-  "remove-commons": ({ path }, _, { template, templateBefore }) => ({
-    template: removeCommons(template ?? templateBefore, path),
-  }),
+  "remove-commons": ({ path }, _, { template, templateBefore }) => removeCommons(template ?? templateBefore, path),
 };
 
-/** Does one change to the draft in `chroot`. */
+/** Does one change to the draft in `chroot`. Gives the fstab template that it brings. */
 export function makeChange(change: Change, chroot: Chroot, context: ChangeContext): Made {
   const make = makers[change.kind] as (change: Change, chroot: Chroot, context: ChangeContext) => Made;
   return make(change, chroot, context);

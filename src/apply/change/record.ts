@@ -54,6 +54,7 @@ export function recordOf(context: ChangeContext, kernel: string | undefined): Ge
     command,
     indexes: { ...lastIndexes(state), ...indexTimes(prepared.indexes) },
     ...packages(context, parent.installedBytes),
+    commons: opened(context).commons,
     conflicts: conflicts.length === 0 ? undefined : conflicts,
   });
 }

@@ -49,7 +49,7 @@ function makeCommons(context: Installation): void {
   for (const { name, path } of shared) {
     opened.root.makeDirectories(path);
     using covered = opened.root.point(path);
-    if (covered !== undefined) volume.makeCommons(name, covered.folder, path);
+    if (covered !== undefined) volume.addCommons(name, covered.folder);
   }
   volume.writeTemplate(template);
 }

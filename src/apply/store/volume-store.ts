@@ -7,8 +7,15 @@ import { generationRoot, requireOwnFolder } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
-import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
+import {
+  draftName,
+  laterThanAll,
+  parseGenerationId,
+  type GenerationId,
+  type LinkSetId,
+} from "../../model/volume/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
+import type { Interrupted } from "../../model/volume/state.ts";
 import { commitSlots } from "./commit.ts";
 
 /**
@@ -16,6 +23,8 @@ import { commitSlots } from "./commit.ts";
  */
 export class Draft {
   private committed = false;
+  /** The name of the commons that is made with it. */
+  commons: string | undefined;
 
   constructor(
     private readonly top: Within,
@@ -36,19 +45,20 @@ export class Draft {
     return this.top.root(this.rootName);
   }
 
-  /** Makes it a draft again that nothing names yet. */
-  demote(): void {
-    if (!this.committed) return;
-    this.top.letGo(this.rootName);
-    this.top.renameNew(this.name, layout.draft(this.id));
-    this.committed = false;
-  }
-
-  /** Gives it its own name. It is on disk after the next flush; all that it holds must be before. */
+  /**
+   * Gives it, and then the commons that comes with it, its own name. It is on disk after the next flush; all that they
+   * hold must be before.
+   */
   promote(): void {
     this.top.letGo(this.rootName);
     this.top.renameNew(this.name, layout.generation(this.id));
     this.committed = true;
+    if (this.commons !== undefined) this.top.renameNew(layout.draftCommon(this.id), layout.common(this.commons));
+  }
+
+  /** Its own name as long as it has that, for who takes it back. */
+  get promoted(): Interrupted | undefined {
+    return this.committed ? { id: this.id, commons: this.commons } : undefined;
   }
 }
 
@@ -136,14 +146,27 @@ export class VolumeStore implements Disposable {
 
   /** Deletes a draft, also one that has its own name already while nothing names it yet. On disk when it returns. */
   takeBack(draft: Draft): void {
-    if (this.top.exists(draft.name)) this.deleteFolder(draft.name);
+    if (draft.promoted !== undefined) this.withdraw(draft.promoted);
+    this.deleteDraft(draftName(draft.id));
     this.flush();
   }
 
   /** Leaves a draft that did not become a generation. On disk when it returns. */
   keep(draft: Draft): void {
-    draft.demote();
+    if (draft.promoted !== undefined) this.withdraw(draft.promoted);
     this.flush();
+  }
+
+  /**
+   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is done:
+   * `next` is what tells it from a generation that booted.
+   */
+  withdraw({ id, commons }: Interrupted): void {
+    const [own, draft] = [layout.common(commons ?? ""), layout.draftCommon(id)];
+    if (commons !== undefined && this.top.exists(own) && !this.top.exists(draft)) this.top.renameNew(own, draft);
+    this.top.letGo(`${layout.generation(id)}/${ROOT}`);
+    this.top.renameNew(layout.generation(id), layout.draft(id));
+    if (this.top.exists(layout.nextCurrent)) this.top.removeFile(layout.nextCurrent);
   }
 
   /**
@@ -152,6 +175,12 @@ export class VolumeStore implements Disposable {
    */
   delete(name: string): void {
     this.deleteFolder(`${layout.snapshots}/${name}`);
+  }
+
+  /** The same of a draft and the commons that was made with it, of which either may be missing. */
+  deleteDraft(name: string): void {
+    if (this.top.exists(layout.common(name))) deleteSubvolume(this.top, layout.common(name));
+    if (this.top.exists(`${layout.snapshots}/${name}`)) this.delete(name);
   }
 
   private deleteFolder(name: string): void {
@@ -238,8 +267,9 @@ export class VolumeStore implements Disposable {
    * commitSlots.
    */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
-    draft?.promote();
     commitSlots(this, slots, switched, () => {
+      // Once `next` names it, so that it can be told from what was committed when all ends here.
+      draft?.promote();
       if (template !== undefined) this.writeTemplate(template);
     });
   }
@@ -248,22 +278,24 @@ export class VolumeStore implements Disposable {
     return this.top.exists(layout.common(name));
   }
 
+  /** Makes a commons and fills it from the folder that it will cover. */
+  addCommons(name: string, from: string): void {
+    this.fill(layout.common(name), from);
+  }
+
   /**
-   * Makes a commons and fills it from the folder that it will cover; `called` is that folder's name in messages. Under
-   * a draft's name until it is whole: a killed run must not leave half of one to be taken for data from before.
+   * The same with a draft, whose own it is until they are committed: a run that fails or is killed must not leave one
+   * to be taken for data from before. The data must be flushed before the commit.
    */
-  makeCommons(name: string, from: string, called: string): void {
-    const draft = layout.common(name) + DRAFT;
-    if (this.top.exists(draft)) deleteSubvolume(this.top, draft);
-    createSubvolume(this.top, draft);
-    try {
-      using folder = this.top.folder(draft);
-      seedCommons(from, folder.path, called);
-      this.top.rename(draft, layout.common(name));
-    } catch (error) {
-      cleanUp(() => deleteSubvolume(this.top, draft));
-      throw error;
-    }
+  makeCommons(draft: Draft, name: string, from: string): void {
+    this.fill(layout.draftCommon(draft.id), from);
+    draft.commons = name;
+  }
+
+  private fill(commons: string, from: string): void {
+    createSubvolume(this.top, commons);
+    using folder = this.top.folder(commons);
+    seedCommons(from, folder.path);
   }
 
   /** Deletes a commons with all data in it. It is gone from the disk after the next flush. */

@@ -130,6 +130,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));
     const state = inspect(volume);
     requireFinished(state);
+    if (!dry && state.interrupted !== undefined) store.withdraw(state.interrupted);
     if (!dry) useCompression(volume, state);
     const result = use({
       volume,

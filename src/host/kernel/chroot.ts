@@ -82,7 +82,7 @@ const DEVICE_LINKS: readonly (readonly [name: string, target: string])[] = [
 /** The usual nodes in a fresh tmpfs, with terminals of its own. */
 function makeDevices(dev: string): void {
   for (const [name, mode, major, minor] of NODES) {
-    sys.mknod(`${dev}/${name}`, S.IFCHR | mode, major, minor);
+    sys.mknod(`${dev}/${name}`, S.IFCHR | mode, (major << 8) | minor);
     // mknod() heeds the umask.
     sys.chmod(`${dev}/${name}`, mode);
   }

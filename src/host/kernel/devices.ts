@@ -1,6 +1,6 @@
 import { isSysError } from "./failure.ts";
 import { Fd, typeOf } from "./files.ts";
-import { O, sys } from "./sys.ts";
+import { FLAGS, O, sys } from "./sys.ts";
 
 /** Bytes of a disk, partition or image file. */
 export function mediumBytes(path: string): number {
@@ -78,10 +78,10 @@ export function readVariable(path: string): Uint8Array | undefined {
 /** The kernel protects variables that some firmware does not survive the loss of (efivarfs, since 4.5). */
 function unprotect(path: string): void {
   try {
-    using fd = Fd.reading(path);
-    sys.clearImmutable(fd.number);
+    const flags = sys.fileFlags(path);
+    if (flags & FLAGS.IMMUTABLE) sys.setFileFlags(path, flags & ~FLAGS.IMMUTABLE);
   } catch (error) {
-    if (!isSysError(error, "ENOENT", "ENOTTY", "EOPNOTSUPP", "EINVAL")) throw error;
+    if (!isSysError(error, "ENOENT")) throw error;
   }
 }
 

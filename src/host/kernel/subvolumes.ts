@@ -1,4 +1,3 @@
-import { isSysError } from "./failure.ts";
 import type { Fd } from "./files.ts";
 import { sys, type SubvolumeInfo } from "./sys.ts";
 
@@ -29,22 +28,19 @@ export function infoOf(subvolume: Fd): SubvolumeInfo {
   return sys.subvolumeInfo(subvolume.number);
 }
 
-/** The inodes of a subvolume that changed after `transaction`. */
-export function changedInodes(subvolume: Fd, transaction: number): number[] {
+/** The inodes of a subvolume that were written after `transaction`, and how many names each has. */
+export function changedInodes(subvolume: Fd, transaction: number): [inode: number, names: number][] {
   return sys.changedInodes(subvolume.number, transaction);
 }
 
-/**
- * A path of an inode inside its subvolume, without a leading slash; undefined for one without a name: deleted while
- * open.
- */
-export function inodePath(subvolume: Fd, inode: number): string | undefined {
-  try {
-    return sys.inodePath(subvolume.number, inode);
-  } catch (error) {
-    if (isSysError(error, "ENOENT")) return undefined;
-    throw error;
-  }
+/** A path of an inode that has a name, inside its subvolume, without a leading slash. */
+export function inodePath(subvolume: Fd, inode: number): string {
+  return sys.inodePath(subvolume.number, inode);
+}
+
+/** All names of an inode: that of the directory which each is in, and what it is called there. */
+export function inodeNames(subvolume: Fd, inode: number): [directory: number, name: string][] {
+  return sys.inodeNames(subvolume.number, inode);
 }
 
 /** The subvolumes right below one, as the kernel lists them: the inode of the directory each is in, and its name. */

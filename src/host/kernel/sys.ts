@@ -19,8 +19,10 @@ export interface FileStat {
   blocks: number;
   /** Seconds since the epoch. */
   mtime: number;
-  /** Seconds since the epoch with a fraction. */
+  mtimeNanoseconds: number;
+  /** Seconds since the epoch. */
   ctime: number;
+  ctimeNanoseconds: number;
 }
 
 export interface SubvolumeInfo {
@@ -95,6 +97,15 @@ interface Native {
   lchown(path: string, uid: number, gid: number): void;
   /** Last access and last change, of symlinks themselves. */
   copyTimes(from: string, to: string): void;
+  /** Extended attributes, of symlinks themselves. */
+  attributes(path: string): [name: string, value: string][];
+  setAttribute(path: string, name: string, value: string): void;
+  /** Those of chattr(1), of a regular file or a directory. */
+  fileFlags(path: string): number;
+  setFileFlags(path: string, flags: number): void;
+  /** Gives an empty file the content of another: the same blocks where the filesystem can, the same holes. */
+  clone(from: number, to: number): void;
+  link(path: string, beside: string): void;
   truncate(fd: number, length: number): void;
   fsync(fd: number): void;
   syncfs(fd: number): void;
@@ -115,7 +126,7 @@ interface Native {
   foreground(): boolean;
   takeTerminal(): void;
   ownGroup(): void;
-  mknod(path: string, mode: number, major: number, minor: number): void;
+  mknod(path: string, mode: number, device: number): void;
   spawn(
     argv: readonly string[],
     env: readonly string[],
@@ -151,14 +162,13 @@ interface Native {
   space(fd: number): [flags: number, total: number, used: number][];
   startCleaner(fd: number): void;
   subvolumeInfo(fd: number): SubvolumeInfo;
-  changedInodes(fd: number, transaction: number): number[];
+  changedInodes(fd: number, transaction: number): [inode: number, names: number][];
   inodePath(fd: number, inode: number): string;
+  inodeNames(fd: number, inode: number): [directory: number, name: string][];
   nestedSubvolumes(fd: number, tree: number): [directory: number, name: string][];
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
   loopBacking(fd: number): [dev: number, ino: number, rdev: number];
-  /** FS_IMMUTABLE_FL of chattr(1). */
-  clearImmutable(fd: number): void;
   deviceSize(fd: number): number;
   sectorSize(fd: number): number;
   flushBuffers(fd: number): void;
@@ -207,6 +217,9 @@ export const SIGUSR2 = 12;
 
 /** renameat2(2): fail instead of replacing. */
 export const RENAME_NOREPLACE = 1;
+
+/** Of chattr(1), linux/fs.h: FS_IMMUTABLE_FL … */
+export const FLAGS = { IMMUTABLE: 0x10, APPEND: 0x20, NOT_COMPRESSED: 0x400, VERITY: 0x100000 } as const;
 
 /** File type bits of st_mode. */
 export const S = {

@@ -67,8 +67,8 @@ export interface PackageManager {
   /** The distribution's release; undefined where the root does not say. */
   readonly release: (root: Within) => string | undefined;
 
-  /** Whether a path (relative to its root) is written in every run, changed or not. */
-  readonly isBookkeeping: (path: string) => boolean;
+  /** Whether what differs of a path (relative to its root) is no more than every run writes, changed or not. */
+  readonly isBookkeeping: (change: { path: string; what: () => readonly string[] }) => boolean;
   /** Whether a path is part of the record of what is installed: without a change there, no package changed. */
   readonly isDatabase: (path: string) => boolean;
   /** Which of the paths of new files are configuration that a person must merge. */

@@ -5,6 +5,7 @@ import {
   changedInodes,
   destroySubvolume,
   infoOf,
+  inodeNames,
   inodePath,
   makeSubvolume,
   markReadonly,
@@ -61,10 +62,11 @@ function deleteNested(at: Within, name: string): void {
  * and lead out of the tree.
  */
 export function nestedSubvolumes({ directory: subvolume }: Within): string[] {
-  return nestedIn(subvolume).map(([directory, name]) => {
-    const folder = directory === SUBVOLUME_INODE ? "" : (inodePath(subvolume, directory) ?? "");
-    return folder === "" ? name : `${folder}/${name}`;
-  });
+  return nestedIn(subvolume).map(([directory, name]) => pathOf(subvolume, directory, name));
+}
+
+function pathOf(subvolume: Fd, directory: number, name: string): string {
+  return directory === SUBVOLUME_INODE ? name : `${inodePath(subvolume, directory)}/${name}`;
 }
 
 /** Setting the flag commits the transaction by itself. */
@@ -77,10 +79,21 @@ export function subvolumeInfo(path: string): SubvolumeInfo {
   return infoOf(fd);
 }
 
-/** Paths inside the subvolume, without a leading slash, that changed after `transaction`; its own directory is "". */
+/**
+ * Every path inside the subvolume, without a leading slash, of what was written after `transaction`; its own directory
+ * is "". What has no name any more, deleted while open, has no path.
+ */
 export function changedPaths(path: string, transaction: number): string[] {
   using fd = Fd.directory(path);
-  return changedInodes(fd, transaction)
-    .flatMap((inode) => (inode === SUBVOLUME_INODE ? [""] : (inodePath(fd, inode) ?? [])))
+  return changedInodes(fd, transaction).flatMap(([inode, names]) => {
+    if (inode === SUBVOLUME_INODE) return [""];
+    return names > 1 ? pathsOf(fd, inode) : names === 1 ? [inodePath(fd, inode)] : [];
+  });
+}
+
+/** All paths of an inode of a subvolume, sorted: it may have hard links. */
+export function pathsOf(subvolume: Fd, inode: number): string[] {
+  return inodeNames(subvolume, inode)
+    .map(([directory, name]) => pathOf(subvolume, directory, name))
     .sort();
 }

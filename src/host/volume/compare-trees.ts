@@ -1,88 +1,160 @@
-import { changedPaths, subvolumeInfo } from "./btrfs.ts";
-import { entries, readLink, sameContent, lstat, typeOf, type FileStat } from "../kernel/files.ts";
+import { Fd, entries, readLink, sameContent, lstat, typeOf, type FileStat } from "../kernel/files.ts";
+import { attributes, fileFlags } from "../kernel/nature.ts";
+import { changedPaths, pathsOf, subvolumeInfo } from "./btrfs.ts";
 
-export type PathChange = { path: string; kind: "added" | "removed" | "changed" };
-
-function sameKind(a: FileStat, b: FileStat): boolean {
-  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.rdev === b.rdev;
+export interface PathChange {
+  path: string;
+  /** "changed" is whatever was written, though it may not differ in anything. */
+  kind: "added" | "removed" | "changed";
+  /**
+   * In what it differs, looked for when it is asked for: type, mode, owner, device, content, links, flags, time, or an
+   * extended attribute by name.
+   */
+  what: () => readonly string[];
 }
 
-/**
- * Whether two paths hold the same thing: type, owner, mode and content (a directory's content is compared by its
- * caller).
- */
-function sameNode(a: string, b: string, x: FileStat, y: FileStat): boolean {
-  if (!sameKind(x, y)) return false;
+interface Tree {
+  root: string;
+  /** The paths of an inode that has several, as one text. */
+  links: Map<number, string>;
+}
+
+interface Trees {
+  before: Tree;
+  after: Tree;
+  /** Directories in which names came, went, or stand for something else: their times follow from that. */
+  rearranged: Set<string>;
+}
+
+function sameTime(x: FileStat, y: FileStat): boolean {
+  return x.mtime === y.mtime && x.mtimeNanoseconds === y.mtimeNanoseconds;
+}
+
+/** Snapshots share inode numbers and change times: equal in both means that neither side wrote it. */
+function isUntouched(x: FileStat, y: FileStat): boolean {
+  return x.ino === y.ino && x.ctime === y.ctime && x.ctimeNanoseconds === y.ctimeNanoseconds && x.size === y.size;
+}
+
+function linksOf({ root, links }: Tree, inode: number): string {
+  const known = links.get(inode);
+  if (known !== undefined) return known;
+  using fd = Fd.directory(root);
+  const paths = pathsOf(fd, inode).join("\0");
+  links.set(inode, paths);
+  return paths;
+}
+
+function sameLinks({ before, after }: Trees, x: FileStat, y: FileStat): boolean {
+  return x.nlink === y.nlink && (x.nlink === 1 || linksOf(before, x.ino) === linksOf(after, y.ino));
+}
+
+/** A directory's content is compared by its caller. */
+function sameInside(a: string, b: string, x: FileStat, y: FileStat): boolean {
   const type = typeOf(x);
   if (type === "symlink") return readLink(a) === readLink(b);
-  if (type !== "file") return true;
-  if (x.size !== y.size) return false;
-  return x.size === 0 || sameContent(a, b);
+  return type !== "file" || (x.size === y.size && (x.size === 0 || sameContent(a, b)));
+}
+
+function differingAttributes(a: string, b: string): string[] {
+  const [old, now] = [attributes(a), attributes(b)];
+  return [...new Set([...old.keys(), ...now.keys()])].filter((name) => old.get(name) !== now.get(name)).sort();
+}
+
+/** All in which what lies at a path differs: what the kernel keeps of a file, beside where and when it keeps it. */
+function differences(trees: Trees, path: string, x: FileStat, y: FileStat): string[] {
+  const [a, b] = [`${trees.before.root}/${path}`, `${trees.after.root}/${path}`];
+  const type = typeOf(x);
+  if (type !== typeOf(y)) return ["type"];
+  const hasFlags = type === "file" || type === "directory";
+  return [
+    ...(x.mode === y.mode ? [] : ["mode"]),
+    ...(x.uid === y.uid && x.gid === y.gid ? [] : ["owner"]),
+    ...(x.rdev === y.rdev ? [] : ["device"]),
+    ...(sameInside(a, b, x, y) ? [] : ["content"]),
+    ...(sameLinks(trees, x, y) ? [] : ["links"]),
+    ...differingAttributes(a, b),
+    ...(!hasFlags || fileFlags(a) === fileFlags(b) ? [] : ["flags"]),
+    ...(sameTime(x, y) ? [] : ["time"]),
+  ];
+}
+
+const below = (path: string, name: string): string => (path === "" ? name : `${path}/${name}`);
+
+function contents(root: string, path: string, kind: "added" | "removed"): PathChange[] {
+  return entries(`${root}/${path}`).flatMap((name) => subtree(root, below(path, name), kind));
 }
 
 function subtree(root: string, path: string, kind: "added" | "removed"): PathChange[] {
   const stat = lstat(`${root}/${path}`);
-  const own: PathChange[] = [{ path, kind }];
-  if (stat === undefined || typeOf(stat) !== "directory") return own;
-  return [...own, ...entries(`${root}/${path}`).flatMap((name) => subtree(root, `${path}/${name}`, kind))];
+  const own: PathChange[] = [{ path, kind, what: () => [] }];
+  return stat !== undefined && typeOf(stat) === "directory" ? [...own, ...contents(root, path, kind)] : own;
 }
 
-/** What happened to the names in one directory that both roots have; its changed subdirectories are the caller's. */
-function compareNames(before: string, after: string, path: string): PathChange[] {
-  const prefix = path === "" ? "" : `${path}/`;
+/** What happened to the names in a directory that both roots have, and `deep` below those that both have. */
+function compareNames(trees: Trees, path: string, deep: boolean): PathChange[] {
+  const [before, after] = [trees.before.root, trees.after.root];
   const old = new Set(entries(`${before}/${path}`));
-  const now = new Set(entries(`${after}/${path}`));
+  const now = entries(`${after}/${path}`);
+  const both = now.filter((name) => old.delete(name));
+  const added = now.length - both.length;
+  if (old.size > 0 || added > 0) trees.rearranged.add(path);
+  const shared = new Set(both);
   return [
-    ...[...old].filter((name) => !now.has(name)).flatMap((name) => subtree(before, prefix + name, "removed")),
-    ...[...now].filter((name) => !old.has(name)).flatMap((name) => subtree(after, prefix + name, "added")),
+    ...[...old].flatMap((name) => subtree(before, below(path, name), "removed")),
+    ...(added === 0 ? [] : now.filter((name) => !shared.has(name))).flatMap((name) =>
+      subtree(after, below(path, name), "added"),
+    ),
+    ...(deep ? both.flatMap((name) => comparePath(trees, below(path, name), true)) : []),
   ];
 }
 
-function comparePath(before: string, after: string, path: string): PathChange[] {
-  const x = lstat(`${before}/${path}`);
-  const y = lstat(`${after}/${path}`);
-  // One that is new or gone is found in its directory, which changed too.
+/** How what lies at a path differs; `deep` in what lies below it too, as far as it was ever written. */
+function comparePath(trees: Trees, path: string, deep: boolean): PathChange[] {
+  const x = lstat(`${trees.before.root}/${path}`);
+  const y = lstat(`${trees.after.root}/${path}`);
+  // One that is new or gone is found in its directory, which was written too.
   if (x === undefined || y === undefined) return [];
+  if (x.ino !== y.ino) trees.rearranged.add(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
   const own: PathChange[] =
-    path !== "" && !sameNode(`${before}/${path}`, `${after}/${path}`, x, y) ? [{ path, kind: "changed" }] : [];
-  if (typeOf(x) !== "directory" || typeOf(y) !== "directory") return own;
-  // Another directory under the old name: what is in it need not have changed since it was elsewhere.
-  return [...own, ...(x.ino === y.ino ? compareNames(before, after, path) : compareTrees(before, after, path))];
+    deep && isUntouched(x, y) ? [] : [{ path, kind: "changed", what: () => differences(trees, path, x, y) }];
+  const [was, is] = [typeOf(x) === "directory", typeOf(y) === "directory"];
+  // Another directory under the old name: what is in it need not have been written since it was elsewhere.
+  if (was && is) return [...own, ...compareNames(trees, path, deep || x.ino !== y.ino)];
+  if (was) return [...own, ...contents(trees.before.root, path, "removed")];
+  return is ? [...own, ...contents(trees.after.root, path, "added")] : own;
 }
 
-function sorted(changes: PathChange[]): PathChange[] {
-  const seen = new Map(changes.map((change) => [change.path, change]));
+/**
+ * How a snapshot differs from what it is a snapshot of, by what was written in it since. The cost follows the change,
+ * not the size of the roots. Undefined when either is no such thing, or was written by hand after the snapshot.
+ */
+function compareSnapshot(trees: Trees): PathChange[] | undefined {
+  const [base, snapshot] = [subvolumeInfo(trees.before.root), subvolumeInfo(trees.after.root)];
+  if (snapshot.parentUuid !== base.uuid || base.changed > snapshot.created) return undefined;
+  return changedPaths(trees.after.root, snapshot.created).flatMap((path) => comparePath(trees, path, false));
+}
+
+/** Each path once, sorted, without times of directories that follow from another change. */
+function told(changes: readonly PathChange[], { rearranged }: Trees): PathChange[] {
+  const seen = new Map<string, PathChange>();
+  for (const { path, kind, what } of changes) {
+    const own = rearranged.has(path) ? () => what().filter((one) => one !== "time") : what;
+    if (own === what || own().length > 0) seen.set(path, { path, kind, what: own });
+  }
   return [...seen.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** How a snapshot differs from what it is a snapshot of. The cost follows the change, not the size of the roots. */
-function compareSnapshot(before: string, after: string): PathChange[] {
-  const { created } = subvolumeInfo(after);
-  return changedPaths(after, created).flatMap((path) => comparePath(before, after, path));
+/** Whether no more changed than two fstabs do that firn wrote: each names the generation that it mounts. */
+export function isOwnFstab({ path, what }: PathChange): boolean {
+  return path === "etc/fstab" && what().every((one) => one === "content" || one === "time");
 }
 
-function compareTrees(before: string, after: string, path: string): PathChange[] {
-  const prefix = path === "" ? "" : `${path}/`;
-  const inner = entries(`${after}/${path}`).flatMap((name): PathChange[] => {
-    const inside = prefix + name;
-    const x = lstat(`${before}/${inside}`);
-    const y = lstat(`${after}/${inside}`);
-    if (x === undefined || y === undefined) return [];
-    // Snapshots share inode numbers and change times: equal in both means that neither side touched it.
-    const untouched = x.ino === y.ino && x.ctime === y.ctime && x.size === y.size && sameKind(x, y);
-    const own: PathChange[] =
-      untouched || sameNode(`${before}/${inside}`, `${after}/${inside}`, x, y)
-        ? []
-        : [{ path: inside, kind: "changed" }];
-    return typeOf(x) === "directory" && typeOf(y) === "directory"
-      ? [...own, ...compareTrees(before, after, inside)]
-      : own;
-  });
-  return [...compareNames(before, after, path), ...inner];
-}
-
-/** The files that differ between two roots, by path without a leading slash, sorted. */
+/** How two roots differ, by path without a leading slash, sorted; the root itself is "". */
 export function comparePaths(before: string, after: string): PathChange[] {
-  const direct = subvolumeInfo(after).parentUuid === subvolumeInfo(before).uuid;
-  return sorted(direct ? compareSnapshot(before, after) : compareTrees(before, after, ""));
+  const trees: Trees = {
+    before: { root: before, links: new Map() },
+    after: { root: after, links: new Map() },
+    rearranged: new Set(),
+  };
+  return told(compareSnapshot(trees) ?? comparePath(trees, "", true), trees);
 }

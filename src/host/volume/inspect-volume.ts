@@ -1,7 +1,7 @@
 import { parseRecord } from "../../model/volume/generation.ts";
 import {
-  DRAFT,
   draftId,
+  draftName,
   parseGenerationId,
   parseLinkSetId,
   type GenerationId,
@@ -9,12 +9,20 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
-import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
+import {
+  createdAt,
+  type DeleterState,
+  type Generation,
+  type Interrupted,
+  type VolumeState,
+} from "../../model/volume/state.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
 import { spaceOf } from "./space.ts";
-import { filesystemUuid } from "../kernel/subvolumes.ts";
+import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
+import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
+import { generationRoot } from "./roots.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
 
 type Unread = NonNullable<VolumeState["unread"]>[number][];
@@ -137,6 +145,39 @@ function installationStep(
   return steps.find((step) => step !== undefined);
 }
 
+/**
+ * What a commit left that was cut short between giving its draft its own name and making it boot. `next` says what it
+ * was about to make boot; and whatever has booted is older than the link set in force, which was made for it or after
+ * it. So a generation that is younger never was in one.
+ */
+function interruptedCommit(
+  top: Within,
+  { linkSet, slots, booted }: Pick<VolumeState, "linkSet" | "slots" | "booted">,
+  unread: Unread,
+): Interrupted | undefined {
+  const next = parseLinkSetId(linkTarget(top, layout.nextCurrent, unread) ?? "");
+  if (next === undefined || linkSet === undefined || next === linkSet) return undefined;
+  const id = parseGenerationId(linkTarget(top, `${layout.linkSet(next)}/0`, unread) ?? "");
+  if (id === undefined || slots.includes(id) || id === booted) return undefined;
+  if (!isSubvolume(top, `${layout.generation(id)}/${ROOT}`)) return undefined;
+  const { created } = subvolumeInfo(generationRoot(top, id).path);
+  const inForce = top.lstat(layout.linkSet(linkSet))?.ino;
+  if (changedInodes(top.directory, created - 1).some(([inode]) => inode === inForce)) return undefined;
+  return { id, commons: readRecord(top, `${layout.generation(id)}/${METADATA}`).record.commons };
+}
+
+/** Names of drafts: of generations, and of the commons that are made with them. */
+function draftNames(
+  top: Within,
+  generations: readonly string[],
+  commons: readonly string[],
+  interrupted: Interrupted | undefined,
+): string[] {
+  const own = commons.filter((name) => draftId(name) !== undefined && isSubvolume(top, layout.common(name)));
+  const cut = interrupted === undefined ? [] : [draftName(interrupted.id)];
+  return [...new Set([...generations, ...own, ...cut])].sort();
+}
+
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
 export function inspect(volume: Volume): VolumeState {
   const { top } = volume;
@@ -145,9 +186,13 @@ export function inspect(volume: Volume): VolumeState {
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
   const entries = top.names(layout.snapshots);
   const drafts = entries.filter((name) => draftId(name) !== undefined);
+  const commons = top.names(layout.commons);
+  const booted = volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined;
+  const menu = readSlots(top, linkSet, unread);
+  const interrupted = interruptedCommit(top, { linkSet, booted, slots: menu.slots }, unread);
   const generations = entries.flatMap((name) => {
     const id = parseGenerationId(name);
-    return id === undefined ? [] : [readGeneration(top, id)];
+    return id === undefined || id === interrupted?.id ? [] : [readGeneration(top, id)];
   });
   // Names made within one second, and names made by hand, do not sort by age; on most volumes they do.
   const made = new Map(generations.map((generation) => [generation, createdAt(generation)]));
@@ -161,16 +206,17 @@ export function inspect(volume: Volume): VolumeState {
     // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
     uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(top.directory),
     linkSet,
-    ...readSlots(top, linkSet, unread),
+    ...menu,
     generations,
-    drafts,
+    drafts: draftNames(top, drafts, commons, interrupted),
+    interrupted,
     oldLinkSets: top
       .names(layout.links)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
-    booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
+    booted,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    commons: top.names(layout.commons).filter((name) => !name.endsWith(DRAFT)),
+    commons: commons.filter((name) => draftId(name) === undefined && name !== interrupted?.commons),
     template: ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE)),
     unread,
     space: spaceOf(volume.path, top.directory, volume.access),

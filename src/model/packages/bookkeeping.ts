@@ -1,8 +1,13 @@
 /** apk's own files in a root. Paths are relative to it: "lib/apk/db/installed"; /usr-merge moves them below usr/. */
 
-/** Written anew in every run of apk, changed or not; a real change shows in its `installed` too. */
-export function isBookkeeping(path: string): boolean {
-  return /^(usr\/)?lib\/apk\/db(\/(scripts\.tar(\.gz)?|triggers|lock))?$/.test(path);
+/** Written anew in every run of apk, with other content too; a real change shows in what follows. */
+const SCRATCH = /^(usr\/)?lib\/apk\/db(\/(scripts\.tar(\.gz)?|triggers|lock))?$/;
+/** Written anew in every run of apk, with the same content when nothing changed. */
+const REWRITTEN = /^((usr\/)?lib\/apk\/db\/installed|etc\/apk\/world)$/;
+
+/** Whether what differs of a path is no more than every run of apk writes, changed or not. */
+export function isBookkeeping({ path, what }: { path: string; what: () => readonly string[] }): boolean {
+  return SCRATCH.test(path) || (REWRITTEN.test(path) && what().every((one) => one === "time"));
 }
 
 /** Written whenever the set of packages changes. */

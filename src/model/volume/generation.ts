@@ -23,6 +23,8 @@ export interface GenerationRecord {
   installedBytes?: number;
   /** Paths of `.apk-new` files that wait for a decision. */
   conflicts?: string[];
+  /** The commons that was made with it. */
+  commons?: string;
   pinned?: boolean;
   verdict?: "good" | "bad";
   /** The step that an installation has come to, in its draft too; taken away when its last step is done. */
@@ -52,6 +54,7 @@ const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = 
     typeof value === "object" && value !== null && Object.values(value).every((item) => typeof item === "number"),
   installedBytes: (value) => typeof value === "number",
   conflicts: (value) => isListOf(value, isText),
+  commons: isText,
   pinned: (value) => typeof value === "boolean",
   verdict: (value) => value === "good" || value === "bad",
   installing: isText,

@@ -6,7 +6,7 @@ export type LinkSetId = string & { readonly brand: "LinkSetId" };
 /** What rEFInd's btrfs driver can look up: ASCII, no spaces. Names made by hand need not carry a time. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 /** What the name of something that is not complete yet ends in. */
-export const DRAFT = ".draft";
+const DRAFT = ".draft";
 /** What mintId gives, and what firn may therefore delete when it is half there. */
 const MINTED = /^\d{14}[A-Za-z]{8}$/;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

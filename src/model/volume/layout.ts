@@ -14,6 +14,8 @@ export const layout = {
   generation: (id: GenerationId) => `snapshots/${id}`,
   draft: (id: GenerationId) => `snapshots/${draftName(id)}`,
   common: (name: string) => `commons/${name}`,
+  /** A commons that is made with a draft: no path gives such a name. */
+  draftCommon: (id: GenerationId) => `commons/${draftName(id)}`,
 } as const;
 
 /** The root subvolume's name inside a generation. */

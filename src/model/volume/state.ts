@@ -12,6 +12,12 @@ export interface Generation {
   fault?: string;
 }
 
+/** A generation whose commit was cut short before it could boot, and the commons that was made with it. */
+export interface Interrupted {
+  id: GenerationId;
+  commons?: string | undefined;
+}
+
 /** A volume as it was found: plain data, made by host/volume/inspect-volume.ts. */
 export interface VolumeState {
   uuid: string;
@@ -29,6 +35,8 @@ export interface VolumeState {
   /** The generation that runs now, when the volume is the running system's. */
   booted: GenerationId | undefined;
   trial: GenerationId | undefined;
+  /** What a cut commit left under its own name. It is none of `generations` and `commons`, and one of `drafts`. */
+  interrupted?: Interrupted | undefined;
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
   template: string | undefined;

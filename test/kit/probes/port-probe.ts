@@ -26,7 +26,22 @@ for (let tries = 0; tries < 100; tries++) {
   spawned.add(failure(() => spawn(["/bin/true"], [0, 1, 999])));
   spawned.add(failure(() => spawn(["/bin/true"], [0, 1, 2], "/nowhere")));
 }
+/** A folder whose files have bytes for names; what is in `bytes` is written anew as text beside it. */
+const folder = sys.args[1] ?? "";
+const inFolder = sys.readdir(folder).sort();
+for (const name of inFolder) sys.symlink(name, `${folder}/link to ${name}`);
+const again = sys.open(`${folder}/again`, sys.O.WRONLY | sys.O.CREAT, 0o600);
+sys.write(again, sys.text(`${folder}/bytes`) ?? "");
+sys.close(again);
+const holed = sys.open(`${folder}/holed`, sys.O.RDONLY, 0);
+const cloned = sys.open(`${folder}/cloned`, sys.O.WRONLY | sys.O.CREAT, 0o600);
+sys.clone(holed, cloned);
+for (const fd of [holed, cloned]) sys.close(fd);
+
 const answer = {
+  found: inFolder.filter((name) => sys.stat(`${folder}/${name}`, true) !== null).length,
+  links: inFolder.filter((name) => sys.readlink(`${folder}/link to ${name}`) === name).length,
+  cutShort: failure(() => sys.unlink(`${folder}/bytes\0more`)),
   spawned: [...spawned],
   leaked: descriptors() - before,
   children: failure(() => sys.wait(-1, true)),

@@ -147,6 +147,11 @@ describe("a call that fails", { skip }, () => {
       assert.deepEqual(after, before, inject);
       mounted(image, (top) => {
         assert.deepEqual(readdirSync(`${top}/next`), []);
+        const commons = readdirSync(`${top}/commons`);
+        assert.deepEqual(
+          [commons.filter((name) => name.endsWith(".draft")), commons.includes("@opt@new")],
+          [[], false],
+        );
         const fstab = readFileSync(`${top}/current/0/@/etc/fstab`, "utf8").replaceAll(before.slots[0] ?? "", "ID");
         assert.equal(readFileSync(`${top}/fstab`, "utf8").replace("CURRENT_SNAPSHOTS_PATH", "/snapshots/ID"), fstab);
       });

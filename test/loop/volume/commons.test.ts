@@ -50,27 +50,6 @@ describe("commons", { skip }, () => {
     await assertReleased(image);
   });
 
-  test("times are copied, sockets left out; what cannot be copied is refused by name, and nothing is made", async () => {
-    const image = await world.image();
-    const shell = (script: string): Promise<unknown> => on(image, "run", "--", "sh", "-c", script);
-    await shell(
-      "mkdir -p /opt/old /opt/pipe /opt/odd/in; touch -d '2001-02-03 04:05:06' /opt/old/file; touch -d '2002-02-03 04:05:06' /opt/old",
-    );
-    await shell("mkfifo /opt/pipe/fifo; touch \"/opt/odd/in/$(printf 'caf\\351')\"");
-    await on(image, "commons add", "/opt/old");
-    mounted(image, (top) => {
-      const time = (path: string): string => statSync(`${top}/commons/${path}`).mtime.toISOString();
-      assert.equal(time("@opt@old/file"), "2001-02-03T04:05:06.000Z");
-      assert.equal(time("@opt@old"), "2002-02-03T04:05:06.000Z");
-    });
-    const before = assertWhole(image);
-    const pipe = await refused("E_COMMONS", image, "commons add", "/opt/pipe");
-    assert.match(pipe.message, /^\/opt\/pipe\/fifo is a device or a named pipe/);
-    const odd = await refused("E_COMMONS", image, "commons add", "/opt/odd");
-    assert.match(odd.message, /^\/opt\/odd\/in holds a file whose name is not UTF-8/);
-    assert.deepEqual(assertWhole(image), before);
-  });
-
   test("a path that does not exist yet is made; its name keeps what @ stands for", async () => {
     const image = await world.image();
     await on(image, "commons add", "/var/lib-docker/deep");

@@ -22,9 +22,11 @@ interface Diff {
 /** What diff(1) and find(1) say of two generations: `kind path`, without what firn leaves out. */
 function bySlowMeans(image: string, a: string, b: string): string[] {
   return mounted(image, (top) => {
+    // Times of directories follow from what changed in them.
+    const find = "find . -mindepth 1 -printf '%P|%y|%m|%U:%G|%l' '(' -type d -o -printf '|%n|%T@' ')' -printf '\\n'";
     const script = `
-      cd "$1" && find . -mindepth 1 -printf '%P|%y|%m|%U:%G|%l\\n' | sort > "$3/a"
-      cd "$2" && find . -mindepth 1 -printf '%P|%y|%m|%U:%G|%l\\n' | sort > "$3/b"
+      cd "$1" && ${find} | sort > "$3/a"
+      cd "$2" && ${find} | sort > "$3/b"
       diff -rq --no-dereference "$1" "$2"; true`;
     const folder = execFileSync("mktemp", ["-d"], { encoding: "utf8" }).trim();
     const [x, y] = [`${top}/snapshots/${a}/@`, `${top}/snapshots/${b}/@`];
@@ -51,7 +53,12 @@ function bySlowMeans(image: string, a: string, b: string): string[] {
   });
 }
 
-const told = ({ files }: Diff): string[] => files.map(({ path, kind }) => `${kind} ${path.slice(1)}`).sort();
+/** Without the folder in which apk makes a script and deletes it: its time alone changes. */
+const told = ({ files }: Diff): string[] =>
+  files
+    .filter(({ path }) => path !== "/lib/apk/exec")
+    .map(({ path, kind }) => `${kind} ${path.slice(1)}`)
+    .sort();
 
 describe("diff", { skip }, () => {
   const world = ownWorld();
@@ -93,11 +100,16 @@ describe("diff", { skip }, () => {
       ["removed jq", "removed oniguruma"],
     );
     const swapped: Record<string, string> = { added: "removed", removed: "added", changed: "changed" };
-    assert.deepEqual(told(back), far.files.map(({ path, kind }) => `${swapped[kind]} ${path.slice(1)}`).sort());
+    assert.deepEqual(
+      told(back),
+      told(far)
+        .map((line) => line.replace(/^\w+/, (kind) => swapped[kind] ?? ""))
+        .sort(),
+    );
 
     const words = (await on(image, "diff", first)).stdout;
     assert.match(words, /^\+ jq 1\.7\.1-r0$/m);
-    assert.match(words, /^~ \/etc\/motd$/m);
+    assert.match(words, /^~ \/etc\/motd \(content, time\)$/m);
     assert.match(words, /^- \/etc\/modprobe\.d$/m);
     assert.match(words, /^\+ \/opt\/a\/b\/c$/m);
     assert.match((await on(image, "diff", "0", "0")).stdout, /No file differs/);

@@ -12,12 +12,16 @@ test("what apk writes in every run is no change, what it writes for one is", () 
       `${folder}/triggers`,
       `${folder}/lock`,
     ])
-      assert.ok(isBookkeeping(path) && isDatabase(path), path);
-    assert.ok(!isBookkeeping(`${folder}/installed`));
+      assert.ok(isBookkeeping({ path, what: () => ["content", "time"] }) && isDatabase(path), path);
+    assert.ok(!isBookkeeping({ path: `${folder}/installed`, what: () => ["content", "time"] }));
+    assert.ok(isBookkeeping({ path: `${folder}/installed`, what: () => ["time"] }));
     assert.ok(isDatabase(`${folder}/installed`));
   }
   for (const path of ["lib/apk", "lib/apk/db-old", "srv/lib/apk/db", "lib/apk/db/lock/x", "etc/apk/world"])
-    assert.ok(!isBookkeeping(path), path);
+    assert.ok(!isBookkeeping({ path, what: () => ["content"] }), path);
+  assert.ok(isBookkeeping({ path: "etc/apk/world", what: () => ["time"] }));
+  assert.ok(!isBookkeeping({ path: "etc/apk/world", what: () => ["mode"] }));
+  assert.ok(!isBookkeeping({ path: "etc/passwd", what: () => [] }));
   for (const path of ["lib/apk", "lib/apk/db-old", "srv/lib/apk/db"]) assert.ok(!isDatabase(path), path);
 });
 

@@ -1,5 +1,4 @@
 import type { PathChange } from "../../host/volume/compare-trees.ts";
-import { templateIn } from "../../host/volume/roots.ts";
 import type { Report } from "../../report/report.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
@@ -19,10 +18,6 @@ export interface ChangeContext {
   readonly json: boolean;
   /** What a command or shell sees in /dev is the host's. */
   readonly hostDevices: boolean;
-  /** The fstab template as it was when the change began. */
-  readonly templateBefore: string;
-  /** The template from this generation on, when the change brings another. */
-  template: string | undefined;
   draft: Draft | undefined;
   base: GenerationId | undefined;
   /** How the draft differs from its base. */
@@ -41,9 +36,4 @@ export function opened({ draft }: ChangeContext): Draft {
 export function baseRoot({ store, base }: ChangeContext): string {
   if (base === undefined) throw new Error("no draft is open");
   return store.root(base);
-}
-
-/** The fstab template that a change begins with: the volume's, or what the default's own fstab was made from. */
-export function templateNow(store: VolumeStore, { template, slots: [slot0] }: VolumeState): string {
-  return template ?? (slot0 === undefined ? undefined : templateIn(store.root(slot0))) ?? "";
 }

@@ -1,13 +1,12 @@
 import { bootLoader } from "../../host/boot/loader.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
-import { insideRoot, writeText } from "../../host/kernel/files.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
 import { comparePaths } from "../../host/volume/compare-trees.ts";
-import { fstabIn } from "../../host/volume/roots.ts";
+import { fstabIn, templateIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
-import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../../model/volume/fstab.ts";
+import { commonsOf } from "../../model/volume/fstab.ts";
 import type { ChangeStep } from "../../plan/change.ts";
 import { gcExecutors } from "../gc.ts";
 import type { Executors } from "../run-plan.ts";
@@ -15,31 +14,8 @@ import { commit } from "../switch.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 import { checkDraft } from "./check-draft.ts";
 import { makeChange } from "./make-change.ts";
+import { mergeFstab, writeFstab } from "./draft-fstab.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
-
-function templateSoFar({ template, templateBefore }: ChangeContext): string {
-  return template ?? templateBefore;
-}
-
-/** Throws E_FILE for a template that would make a generation without its own root. */
-function requireRootLine(template: string): void {
-  const root = parseFstab(template).find(({ path }) => path === "/");
-  if (root?.options.some((option) => option.startsWith("subvol=") && option.includes(PLACEHOLDER))) return;
-  throw new FirnError(
-    "E_FILE",
-    `The fstab of the next generation has no line that mounts / from ${PLACEHOLDER}/@.`,
-    "Leave the line of / as it is; on a volume made by hand, write it into /fstab at its top level.",
-  );
-}
-
-/** What the change did to /etc/fstab goes into the template, or the next generation would lose it. */
-function writeFstab(context: ChangeContext): void {
-  const { root, id } = opened(context);
-  const edited = fstabIn(root);
-  if (edited !== undefined && edited !== fstabIn(baseRoot(context))) context.template = templateFromFstab(edited);
-  requireRootLine(templateSoFar(context));
-  writeText(insideRoot(root, "/etc/fstab"), renderFstab(templateSoFar(context), id));
-}
 
 /** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
 function refuseNested(root: string): void {
@@ -62,28 +38,31 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     work.undo(() => context.store.takeBack(draft), "draft discarded");
     context.base = base;
     context.draft = draft;
+    mergeFstab(context);
   },
   change: ({ change }, context, work) => {
     const { store, prepared } = context;
     using chroot = enterRoot({
       top: store.top,
       root: opened(context).root,
-      commons: commonsOf(templateSoFar(context)),
+      commons: commonsOf(fstabIn(opened(context).root) ?? ""),
       binds: prepared.sources?.binds ?? [],
       // Other changes may be meant for this very file.
       hostResolver: change.kind === "packages",
       hostDevices: context.hostDevices,
     });
-    const { template, undo } = makeChange(change, chroot.path, context);
-    context.template = template ?? context.template;
+    const undo = makeChange(change, chroot.path, context);
     if (undo !== undefined) work.undo(undo, "draft discarded");
   },
-  fstab: (_, context) => writeFstab(context),
+  fstab: (_, context, work) => writeFstab(context, work),
   compare: (_, context) => {
-    context.files = comparePaths(baseRoot(context), opened(context).root).filter(({ path }) => path !== "etc/fstab");
+    const [before, after] = [baseRoot(context), opened(context).root];
+    // Two fstabs may differ in nothing but the generation that they mount.
+    const sameFstab = templateIn(before) === templateIn(after);
+    context.files = comparePaths(before, after).filter(({ path }) => path !== "etc/fstab" || !sameFstab);
   },
   "discard-unchanged": (_, context, work) => {
-    if (context.template !== undefined || context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;
+    if (context.files.some(({ path }) => !packageManager.isBookkeeping(path))) return;
     context.store.takeBack(opened(context));
     context.draft = undefined;
     work.end();
@@ -102,5 +81,5 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.store.seal(opened(context), record);
     context.record = record;
   },
-  commit: ({ slots }, context, work) => commit(slots, context, work),
+  commit: ({ slots }, context, work) => commit(slots, context, work, context.draft),
 };

@@ -1,26 +1,20 @@
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { INSIDE } from "../../host/kernel/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile, makeDirectories, writeText } from "../../host/kernel/files.ts";
+import { fstabIn } from "../../host/volume/roots.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
-import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
+import { addCommons, commonsOf, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
 
-/** What a change asks for beside what it did to the draft. */
-export interface Made {
-  /** The fstab template from this generation on. */
-  template?: string;
-  /** Takes back what it made outside the draft. */
-  undo?: () => void;
-}
+/** Does a change; gives what takes back what it made outside the draft. */
+type Maker<C extends Change> = (change: C, root: string, context: ChangeContext) => (() => void) | void;
 
-type Makers = {
-  [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, root: string, context: ChangeContext) => Made;
-};
+type Makers = { [K in Change["kind"]]: Maker<Extract<Change, { kind: K }>> };
 
 /** Runs a program as a person's own, in the draft. Gives its exit code. */
 function runAtTerminal(
@@ -72,7 +66,16 @@ function changePackages(change: Extract<Change, { kind: "packages" }>, root: str
   for (const line of said) report.note(line);
 }
 
-function shareFolder({ name, path }: { name: string; path: string }, root: string, context: ChangeContext): Made {
+/** Changes the draft's own fstab. */
+function editFstab(root: string, { state }: ChangeContext, edit: (fstab: string) => string): void {
+  writeText(insideRoot(root, "/etc/fstab"), edit(fstabIn(root) ?? state.template ?? ""));
+}
+
+function shareFolder(
+  { name, path }: { name: string; path: string },
+  root: string,
+  context: ChangeContext,
+): (() => void) | void {
   const { store, state, report } = context;
   const covered = insideRoot(root, path);
   if (exists(covered) && !isDirectory(covered))
@@ -82,38 +85,30 @@ function shareFolder({ name, path }: { name: string; path: string }, root: strin
   const there = store.hasCommons(name);
   if (there) report.note(`${name} is there from before: its data is used.`);
   else store.makeCommons(name, covered, path);
-  const template = addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
-  return there ? { template } : { template, undo: () => store.deleteCommons(name) };
+  editFstab(root, context, (fstab) =>
+    commonsOf(fstab).some((one) => one.path === path) ? fstab : addCommons(fstab, name, path, state.uuid),
+  );
+  return there ? undefined : () => store.deleteCommons(name);
 }
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
-  packages: (change, root, context) => {
-    changePackages(change, root, context);
-    return {};
-  },
-  command: ({ argv }, root, context) => {
-    runCommand(argv, root, context);
-    return {};
-  },
+  packages: changePackages,
+  command: ({ argv }, root, context) => runCommand(argv, root, context),
   shell: (_, root, context) => {
     context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
     runShell(root, context);
-    return {};
   },
   edit: ({ file, editor }, root, context) => {
     if (exists(insideRoot(root, file)) && !isFile(insideRoot(root, file)))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
     runCommand([...editor, file], root, context);
-    return {};
   },
-  "add-commons": (change, root, context) => shareFolder(change, root, context),
-  "remove-commons": ({ path }, _, { template, templateBefore }) => ({
-    template: removeCommons(template ?? templateBefore, path),
-  }),
+  "add-commons": shareFolder,
+  "remove-commons": ({ path }, root, context) => editFstab(root, context, (fstab) => removeCommons(fstab, path)),
 };
 
-/** Does one change to the draft whose chroot is `root`. */
-export function makeChange(change: Change, root: string, context: ChangeContext): Made {
-  return (makers[change.kind] as (change: Change, root: string, context: ChangeContext) => Made)(change, root, context);
+/** Does one change to the draft whose chroot is `root`; gives what takes back what it made outside the draft. */
+export function makeChange(change: Change, root: string, context: ChangeContext): (() => void) | void {
+  return (makers[change.kind] as Maker<Change>)(change, root, context);
 }

@@ -1,7 +1,7 @@
 import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot } from "../../host/kernel/chroot.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { generationRoot } from "../../host/volume/roots.ts";
+import { generationRoot, templateFor } from "../../host/volume/roots.ts";
 import { remakesBootFiles, type PackageSources, type Simulation, type SourceWish } from "../../model/packages/wish.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
@@ -51,7 +51,7 @@ export function prepareChange(
   const root = generationRoot(top, base);
   const sources = packageManager.sources(root, wish, change.release);
   const inBase = <T>(use: (chroot: string) => T): T => {
-    const commons = commonsOf(state.template ?? "");
+    const commons = commonsOf(templateFor(root, state.templateEdit) ?? "");
     using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
     return use(chroot.path);
   };

@@ -7,7 +7,6 @@ import {
   makeDirectory,
   names,
   newName,
-  readTextIfAny,
   removeDirectory,
   removeFile,
   removeTree,
@@ -25,6 +24,7 @@ import { FirnError } from "../../model/problem.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
 import { DRAFT, laterThanAll, parseGenerationId, type GenerationId, type LinkSetId } from "../../model/volume/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
+import { markTemplate } from "../../model/volume/template.ts";
 import { commitSlots } from "./commit.ts";
 
 /**
@@ -204,27 +204,17 @@ export class VolumeStore implements Disposable {
     this.flush();
   }
 
-  /** Replaces the fstab template. It is on disk after the next flush. */
-  writeTemplate(text: string): void {
-    this.replaceDurably(`${this.top}/${layout.fstab}`, text);
+  /** Replaces the fstab template: see markTemplate. A cut after the next flush leaves the old one or the new one. */
+  writeTemplate(text: string, written?: string): void {
+    const file = `${this.top}/${layout.fstab}`;
+    writeTextForCommit(`${file}.new`, markTemplate(text, written));
+    rename(`${file}.new`, file);
   }
 
-  /** Puts back a template that a failed switch may have replaced. */
-  restoreTemplate(text: string): void {
-    if (readTextIfAny(`${this.top}/${layout.fstab}`) === text) return;
-    this.writeTemplate(text);
-    this.flush();
-  }
-
-  /**
-   * Makes `slots` boot, with the draft that becomes one of them and the template that changes with them: see
-   * commitSlots.
-   */
-  commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
+  /** Makes `slots` boot, with the draft that becomes one of them: see commitSlots. */
+  commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft): void {
     draft?.promote();
-    commitSlots(this, slots, switched, () => {
-      if (template !== undefined) this.writeTemplate(template);
-    });
+    commitSlots(this, slots, switched);
   }
 
   hasCommons(name: string): boolean {

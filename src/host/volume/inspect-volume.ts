@@ -9,9 +9,12 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
+import { readTemplate } from "../../model/volume/template.ts";
 import { createdAt, type DeleterState, type Generation, type VolumeState } from "../../model/volume/state.ts";
+import { FirnError } from "../../model/problem.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText, readTextIfAny } from "../kernel/files.ts";
+import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText } from "../kernel/files.ts";
+import { generationRoot, templateFor, templateIn } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
@@ -50,6 +53,16 @@ function readRecord(file: string): Pick<Generation, "record" | "fault"> {
     return { record: parseRecord(readSmallText(file, LARGEST_RECORD)) };
   } catch (error) {
     if (isSysError(error)) return { record: {}, fault: error.reason };
+    throw error;
+  }
+}
+
+/** Undefined for what cannot be read: it is optional too. */
+function ifReadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isSysError(error) || error instanceof FirnError) return undefined;
     throw error;
   }
 }
@@ -113,6 +126,27 @@ function installationStep(
   return steps.find((step) => step !== undefined);
 }
 
+/** The template, as it goes with the fstab of the default: see docs/decisions/0011-fstab.md. */
+function readFstabs(
+  top: string,
+  ids: readonly GenerationId[],
+  [slot0]: readonly GenerationId[],
+): Pick<VolumeState, "template" | "templateEdit"> {
+  function* behind(): Generator<string> {
+    for (const id of ids) {
+      const template = ifReadable(() => templateIn(generationRoot(top, id)));
+      if (template !== undefined) yield template;
+    }
+  }
+  const file = ifReadable(() => readSmallText(`${top}/${layout.fstab}`, LARGEST_RECORD));
+  const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
+  const template =
+    slot0 === undefined
+      ? templateEdit?.edited
+      : ifReadable(() => templateFor(generationRoot(top, slot0), templateEdit));
+  return { template, templateEdit };
+}
+
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
 export function inspect(volume: Volume): VolumeState {
   const top = volume.path;
@@ -131,13 +165,15 @@ export function inspect(volume: Volume): VolumeState {
   if (generations.some((generation, at) => at > 0 && order(generations[at - 1] ?? generation, generation) > 0))
     generations.sort(order);
   const trial = linkTarget(`${top}/${layout.trial}`);
+  const { slots, slotCount } = readSlots(top, linkSet);
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
   using fd = Fd.directory(top);
   return {
     // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
     uuid: superblockAt(volume.device, 0)?.fsid ?? filesystemUuid(fd),
     linkSet,
-    ...readSlots(top, linkSet),
+    slots,
+    slotCount,
     generations,
     drafts,
     oldLinkSets: names(`${top}/${layout.links}`)
@@ -146,7 +182,7 @@ export function inspect(volume: Volume): VolumeState {
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
     commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
-    template: readTextIfAny(`${top}/${layout.fstab}`),
+    ...readFstabs(top, [...slots, ...generations.map(({ id }) => id).reverse()], slots),
     space: spaceOf(top, fd, volume.access),
     unfinished,
   };

@@ -1,6 +1,7 @@
 import type { GenerationRecord } from "./generation.ts";
 import { timeOfId, type GenerationId, type LinkSetId } from "./ids.ts";
 import { rotate, slotsToFill } from "./slots.ts";
+import type { TemplateEdit } from "./template.ts";
 
 export interface Generation {
   id: GenerationId;
@@ -30,7 +31,10 @@ export interface VolumeState {
   trial: GenerationId | undefined;
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
+  /** What the fstab of the next generation is made from: the default's own, with what a person did to the template. */
   template: string | undefined;
+  /** What that is; undefined where there is no template. */
+  templateEdit: TemplateEdit | undefined;
   space: { total: number; used: number; free: number };
   /** The step at which an installation stopped, or undefined when none is unfinished. */
   unfinished: string | undefined;

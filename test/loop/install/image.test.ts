@@ -9,6 +9,7 @@ import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
 import { PASSWORD_HASH, machineFlags } from "../../kit/image.ts";
 import { nothingLeft } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
+import { templateAt } from "../../kit/volume.ts";
 import { workFolder } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
@@ -120,7 +121,7 @@ describe("firn image makes what the volume format says", { skip }, () => {
 
   it("the fstab template mounts root read-only and the commons read-write; the generation's own names the generation", () =>
     look((top, root, id) => {
-      const template = readFileSync(join(top, "fstab"), "utf8");
+      const template = templateAt(top);
       const uuid = /uuid: (\S+)/.exec(sh("btrfs", "filesystem", "show", top))?.[1];
       const rows = template.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
       const shared = COMMONS.map((name) => [

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "firn.h"
@@ -302,6 +303,15 @@ static FN(fs_lock_range) {
     return errno == EAGAIN || errno == EACCES ? JS_FALSE : throw_errno(ctx, errno, "lock", NULL);
 }
 
+/* setAttribute(fd, name, ArrayBuffer): an extended attribute. */
+static FN(fs_set_attribute) {
+    size_t length;
+    TEXT(name, 1);
+    const uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, argv[2]);
+    if (!bytes) return JS_EXCEPTION;
+    RESULT("fsetxattr", name, fsetxattr(arg_int(ctx, argv[0]), name, bytes, length, 0));
+}
+
 static FN(fs_statfs) {
     TEXT(path, 0);
     struct statfs st;
@@ -344,6 +354,7 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
     JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("flock", 2, fs_flock),
     JS_CFUNC_DEF("pushOut", 1, fs_push_out),  JS_CFUNC_DEF("lockRange", 2, fs_lock_range),
+    JS_CFUNC_DEF("setAttribute", 3, fs_set_attribute),
     JS_CFUNC_DEF("statfs", 1, fs_statfs),     JS_CFUNC_DEF("decode", 1, text_decode),
 };
 const int file_function_count = sizeof file_functions / sizeof *file_functions;

@@ -15,5 +15,6 @@ export const gcExecutors: Executors<GcStep, { readonly store: VolumeStore; reado
     const left = ids.filter((id) => !store.deleteLinkSet(id));
     if (left.length > 0) report.note(`No link sets, so they stay: ${left.map((name) => `links/${name}`).join(", ")}.`);
   },
+  "hold-reserve": (_, { store }) => store.holdReserve(),
   flush: (_, { store }) => store.flush(),
 };

@@ -1,6 +1,7 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
 import { cleanUp, problemOf } from "../host/kernel/failure.ts";
 import { templateFor, templateIn } from "../host/volume/roots.ts";
+import { awaitFreed } from "../host/volume/space.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { generationOf, type VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
@@ -55,7 +56,29 @@ export function commit(slots: readonly GenerationId[], context: SwitchContext, w
   store.commit(slots, switched, draft);
 }
 
+/** Deletes what firn left behind: drafts, and link sets that are not in force. What cannot go stays. */
+function sweep({ store, state }: SwitchContext): void {
+  for (const name of state.drafts) cleanUp(() => store.delete(name));
+  for (const id of state.oldLinkSets) cleanUp(() => store.deleteLinkSet(id));
+  store.flush();
+  if (state.drafts.length > 0) awaitFreed(store.top, Number.MAX_SAFE_INTEGER);
+}
+
+/** Going back needs no space: where the volume is full, first firn's leftovers go, then what is held in reserve. */
+function withRoom(context: SwitchContext, work: () => void): void {
+  for (const makeRoom of [() => sweep(context), () => context.store.releaseReserve()]) {
+    try {
+      return work();
+    } catch (error) {
+      if (problemOf(error).code !== "E_NO_SPACE") throw error;
+      makeRoom();
+    }
+  }
+  work();
+  context.report.note("The volume is full: what was held in reserve is used. `firn gc` makes room for the next time.");
+}
+
 export const switchExecutors: Executors<SwitchStep, SwitchContext> = {
   "require-boot-files": ({ id }, context) => requireBootable(context, id),
-  commit: ({ slots }, context, work) => commit(slots, context, work),
+  commit: ({ slots }, context, work) => withRoom(context, () => commit(slots, context, work)),
 };

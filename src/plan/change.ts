@@ -87,6 +87,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "make-readable" },
     { kind: "check-draft", force: wish.force },
     { kind: "boot-files" },
+    ...(state.reserve ? [] : [{ kind: "hold-reserve" as const }]),
     { kind: "seal" },
     { kind: "commit", slots: slotsAfter(state, wish.id) },
   ];
@@ -121,6 +122,7 @@ export function describeStep(step: ChangeStep): string {
     case "delete":
     case "delete-draft":
     case "delete-link-sets":
+    case "hold-reserve":
     case "flush":
       return describeGcStep(step);
     case "await-space":

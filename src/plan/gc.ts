@@ -16,6 +16,7 @@ export type GcStep =
   | { kind: "delete"; name: string }
   | { kind: "delete-draft"; name: string }
   | { kind: "delete-link-sets"; ids: readonly LinkSetId[] }
+  | { kind: "hold-reserve" }
   | { kind: "flush" };
 
 const why: Readonly<Record<MustKeep, string>> = {
@@ -79,6 +80,7 @@ export function describeGcStep(step: GcStep): string {
       return `Delete the draft of a run that ended early: ${step.name}`;
     case "delete-link-sets":
       return `Delete ${step.ids.length} ${step.ids.length === 1 ? "link set that is" : "link sets that are"} no longer in force`;
+    case "hold-reserve":
     case "flush":
       return commonWords[step.kind];
     default:

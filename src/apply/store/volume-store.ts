@@ -19,6 +19,7 @@ import {
 import { lstat, typeOf } from "../../host/kernel/stat.ts";
 import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
+import { fillReserve } from "../../host/volume/reserve.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
 import { renderRecord, type GenerationRecord } from "../../model/volume/generation.ts";
@@ -87,8 +88,9 @@ export class VolumeStore implements Disposable {
     syncFilesystem(this.fd);
   }
 
-  /** The empty folders of a new volume. */
+  /** The empty folders of a new volume, and what it holds in reserve. */
   layOut(): void {
+    this.holdReserve();
     for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons])
       makeDirectory(`${this.top}/${folder}`);
   }
@@ -207,8 +209,35 @@ export class VolumeStore implements Disposable {
   /** Replaces the fstab template: see markTemplate. A cut after the next flush leaves the old one or the new one. */
   writeTemplate(text: string, written?: string): void {
     const file = `${this.top}/${layout.fstab}`;
-    writeTextForCommit(`${file}.new`, markTemplate(text, written));
-    rename(`${file}.new`, file);
+    const beside = `${file}.new`;
+    try {
+      writeTextForCommit(beside, markTemplate(text, written));
+      rename(beside, file);
+    } catch (error) {
+      cleanUp(() => removeFile(beside));
+      throw error;
+    }
+  }
+
+  /**
+   * Holds space in reserve, where none is and there is enough, so that going back needs none. Durable after the next
+   * flush.
+   */
+  holdReserve(): void {
+    const file = `${this.top}/${layout.reserve}`;
+    // Under another name until it is whole.
+    const making = `${file}.new`;
+    if (exists(file)) return;
+    if (exists(making)) removeFile(making);
+    if (fillReserve(this.top, making)) rename(making, file);
+    else if (exists(making)) removeFile(making);
+  }
+
+  /** Gives it back. On disk, and free, when it returns. */
+  releaseReserve(): void {
+    const file = `${this.top}/${layout.reserve}`;
+    if (exists(file)) removeFile(file);
+    this.flush();
   }
 
   /** Makes `slots` boot, with the draft that becomes one of them: see commitSlots. */

@@ -76,6 +76,8 @@ interface Native {
   flock(fd: number, operation: number): boolean;
   /** An open file description lock on all bytes, taken or asked for; false when somebody else holds one. */
   lockRange(fd: number, take: boolean): boolean;
+  /** An extended attribute. */
+  setAttribute(fd: number, name: string, value: Bytes): void;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;
   catchSignal(number: number): void;

@@ -184,6 +184,7 @@ export function inspect(volume: Volume): VolumeState {
     commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
     ...readFstabs(top, [...slots, ...generations.map(({ id }) => id).reverse()], slots),
     space: spaceOf(top, fd, volume.access),
+    reserve: exists(`${top}/${layout.reserve}`),
     unfinished,
   };
 }

@@ -6,7 +6,8 @@ import { blockGroups, startCleaner } from "../kernel/subvolumes.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */
 const DATA = 1;
-const METADATA_AND_SYSTEM = 2 + 4;
+const METADATA = 4;
+const METADATA_AND_SYSTEM = 2 + METADATA;
 const TWO_COPIES = 16 + 32 + 64;
 const THREE_COPIES = 512;
 const FOUR_COPIES = 1024;
@@ -16,16 +17,30 @@ const LOOK = 50;
 const QUIET = 1000;
 const PATIENCE = 60_000;
 
+function copiesOf(flags: number): number {
+  return flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
+}
+
 /** Bytes free in data block groups and where no block group is yet. */
 function unused(fd: Fd, total: number): number {
   let free = total;
   for (const [flags, size, used] of blockGroups(fd)) {
     const kind = flags & (DATA | METADATA_AND_SYSTEM);
-    if (kind === 0) continue;
-    const copies = flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
-    free -= (kind & DATA ? used : size) * copies;
+    if (kind !== 0) free -= (kind & DATA ? used : size) * copiesOf(flags);
   }
   return Math.max(0, free);
+}
+
+/** Bytes free for metadata: in its block groups, and where no block group is yet, taken twice. */
+export function metadataFree(path: string): number {
+  using fd = Fd.directory(path);
+  let free = 0;
+  let unallocated = filesystemSpace(path).total;
+  for (const [flags, size, used] of blockGroups(fd)) {
+    if ((flags & (DATA | METADATA_AND_SYSTEM)) !== 0) unallocated -= size * copiesOf(flags);
+    if (flags & METADATA) free += size - used;
+  }
+  return free + Math.max(0, unallocated) / 2;
 }
 
 /**

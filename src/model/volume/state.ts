@@ -36,6 +36,8 @@ export interface VolumeState {
   /** What that is; undefined where there is no template. */
   templateEdit: TemplateEdit | undefined;
   space: { total: number; used: number; free: number };
+  /** Space for going back is held in reserve. */
+  reserve: boolean;
   /** The step at which an installation stopped, or undefined when none is unfinished. */
   unfinished: string | undefined;
 }

@@ -91,7 +91,15 @@ describe("firn image makes what the volume format says", { skip }, () => {
 
   it("the top level holds what the format names and nothing else", () =>
     look((top, _, id) => {
-      assert.deepEqual(readdirSync(top).sort(), ["commons", "current", "fstab", "links", "next", "snapshots"]);
+      assert.deepEqual(readdirSync(top).sort(), [
+        "commons",
+        "current",
+        "fstab",
+        "links",
+        "next",
+        "reserve",
+        "snapshots",
+      ]);
       assert.deepEqual(readdirSync(join(top, "next")), []);
       assert.deepEqual(readdirSync(join(top, "commons")).sort(), COMMONS);
       assert.match(id, ID);

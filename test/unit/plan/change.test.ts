@@ -45,6 +45,11 @@ test("a change opens a draft of slot 0, changes, compares, seals and commits", (
   ]);
 });
 
+test("space to go back on a full volume is held in reserve by the next change, where none is", () => {
+  const steps = kinds(granted(planChange({ ...state, reserve: false }, wish())));
+  assert.deepEqual(steps.slice(-3), ["hold-reserve", "seal", "commit"]);
+});
+
 test("the plan says in words what each kind of change does", () => {
   const table: readonly (readonly [Change, string])[] = [
     [upgrade, "Upgrade the packages"],

@@ -1,13 +1,38 @@
+import { isSubvolume, subvolumeInfo } from "../host/volume/btrfs.ts";
+import { awaitDropped, awaitFreed } from "../host/volume/space.ts";
+import { filesystemSpace } from "../host/kernel/stat.ts";
+import { approximateSize } from "../model/text/size.ts";
+import type { GenerationId } from "../model/volume/ids.ts";
 import type { GcStep } from "../plan/gc.ts";
 import type { Report } from "../report/report.ts";
 import type { Executors } from "./run-plan.ts";
 import type { VolumeStore } from "./store/volume-store.ts";
 
+export interface GcContext {
+  readonly store: VolumeStore;
+  readonly report: Report;
+  /** What went while space was short, and the bytes that came back. */
+  readonly freed: { id: GenerationId; bytes: number }[];
+}
+
 /** What can be deleted of a volume, for every plan that deletes something. */
-export const gcExecutors: Executors<GcStep, { readonly store: VolumeStore; readonly report: Report }> = {
+export const gcExecutors: Executors<GcStep, GcContext> = {
   delete: ({ name }, { store }, work) => {
     work.stands("default unchanged");
     store.delete(name);
+  },
+  // The kernel gives space back in the background.
+  "await-space": ({ bytes }, { store }) => void awaitFreed(store.top, bytes),
+  "delete-while-short": ({ name, target }, { store, report, freed }, work) => {
+    const before = filesystemSpace(store.top).free;
+    if (before >= target) return;
+    work.stands("default unchanged");
+    const root = store.root(name);
+    const id = isSubvolume(root) ? subvolumeInfo(root).id : 0;
+    store.delete(name);
+    const bytes = Math.max(0, awaitDropped(store.top, id) - before);
+    freed.push({ id: name, bytes });
+    report.note(`${name} gave back ${approximateSize(bytes)}.`);
   },
   // A draft is nobody's yet: without it everything is as it was.
   "delete-draft": ({ name }, { store }) => store.delete(name),

@@ -127,6 +127,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       store,
       state,
       report,
+      freed: [],
       command,
       description: flags.description,
       prepared,

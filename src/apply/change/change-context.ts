@@ -1,16 +1,14 @@
 import type { PathChange } from "../../host/volume/compare-trees.ts";
-import type { Report } from "../../report/report.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
-import type { Draft, VolumeStore } from "../store/volume-store.ts";
+import type { GcContext } from "../gc.ts";
+import type { Draft } from "../store/volume-store.ts";
 import type { PreparedChange } from "./prepare-change.ts";
 
 /** What the steps of one change work on, and what they have found so far. */
-export interface ChangeContext {
-  readonly store: VolumeStore;
+export interface ChangeContext extends GcContext {
   readonly state: VolumeState;
-  readonly report: Report;
   readonly command: string;
   readonly description: string | undefined;
   readonly prepared: PreparedChange;

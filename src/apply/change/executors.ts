@@ -6,6 +6,7 @@ import { comparePaths } from "../../host/volume/compare-trees.ts";
 import { fstabIn, templateIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
+import { approximateSize } from "../../model/text/size.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { ChangeStep } from "../../plan/change.ts";
 import { gcExecutors } from "../gc.ts";
@@ -30,8 +31,15 @@ function refuseNested(root: string): void {
 
 export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   ...gcExecutors,
-  // The room is what they were deleted for, and the kernel makes it in the background.
-  "await-space": (_, { store }) => void awaitFreed(store.top, Number.MAX_SAFE_INTEGER),
+  "require-space": ({ bytes }, { store }) => {
+    const free = awaitFreed(store.top, bytes);
+    if (free >= bytes) return;
+    throw new FirnError(
+      "E_NO_SPACE",
+      `All that may go is deleted; this needs ${approximateSize(bytes)}, and ${approximateSize(free)} are free.`,
+      "Unpin a generation, or grow the volume.",
+    );
+  },
   fetch: (_, { prepared }) => prepared.fetch(),
   "open-draft": ({ id, base }, context, work) => {
     const draft = context.store.openDraft(id, base);

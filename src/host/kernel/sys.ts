@@ -129,6 +129,7 @@ interface Native {
   changedInodes(fd: number, transaction: number): number[];
   inodePath(fd: number, inode: number): string;
   nestedSubvolumes(fd: number, tree: number): [directory: number, name: string][];
+  subvolumeThere(fd: number, id: number): boolean;
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
   loopBacking(fd: number): [dev: number, ino: number, rdev: number];

@@ -2,7 +2,7 @@ import type { VolumeState } from "../../model/volume/state.ts";
 import { Fd } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { filesystemSpace } from "../kernel/stat.ts";
-import { blockGroups, startCleaner } from "../kernel/subvolumes.ts";
+import { blockGroups, isThere, startCleaner, syncFilesystem } from "../kernel/subvolumes.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */
 const DATA = 1;
@@ -52,6 +52,15 @@ export function spaceOf(path: string, fd: Fd, access: "read" | "write"): VolumeS
   const { total, free: counted } = filesystemSpace(path);
   const free = access === "read" ? Math.max(counted, unused(fd, total)) : counted;
   return { total, used: total - free, free };
+}
+
+/** Waits until the kernel has given back a deleted subvolume, whose id is told. Gives the bytes that are free then. */
+export function awaitDropped(path: string, id: number): number {
+  using fd = Fd.directory(path);
+  for (const limit = Date.now() + PATIENCE; isThere(fd, id) && Date.now() < limit; pause(LOOK)) startCleaner(fd);
+  // What it took is free once the transaction that dropped it is on disk.
+  syncFilesystem(fd);
+  return filesystemSpace(path).free;
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "firn.h"
@@ -289,6 +290,13 @@ static FN(fs_lock_range) {
     return errno == EAGAIN || errno == EACCES ? JS_FALSE : throw_errno(ctx, errno, "lock", NULL);
 }
 
+/* fsetxattr(fd, name, value) */
+static FN(fs_set_attribute) {
+    TEXT(name, 1);
+    TEXT(value, 2);
+    RESULT("setxattr", name, fsetxattr(arg_int(ctx, argv[0]), name, value, strlen(value), 0));
+}
+
 static FN(fs_statfs) {
     TEXT(path, 0);
     struct statfs st;
@@ -331,6 +339,7 @@ const JSCFunctionListEntry file_functions[] = {
     JS_CFUNC_DEF("truncate", 2, fs_truncate), JS_CFUNC_DEF("fsync", 1, fs_fsync),
     JS_CFUNC_DEF("syncfs", 1, fs_syncfs),     JS_CFUNC_DEF("flock", 2, fs_flock),
     JS_CFUNC_DEF("pushOut", 1, fs_push_out),  JS_CFUNC_DEF("lockRange", 2, fs_lock_range),
+    JS_CFUNC_DEF("fsetxattr", 3, fs_set_attribute),
     JS_CFUNC_DEF("statfs", 1, fs_statfs),     JS_CFUNC_DEF("decode", 1, text_decode),
 };
 const int file_function_count = sizeof file_functions / sizeof *file_functions;

@@ -15,6 +15,7 @@
 /* A value of linux/btrfs_tree.h that its older versions keep to the kernel. */
 #define FS_TREE_EXTENT_DATA 108
 #define ROOT_TREE 1ULL
+#define ROOT_TREE_ITEM 132
 #define ROOT_TREE_REF 156
 
 #define NAME_FITS(name, args) \
@@ -255,6 +256,14 @@ static FN(bt_inode_names) {
     return listed(&list, err ? err : items(&list, fd, 0, inode, BTRFS_INODE_EXTREF_KEY, more_names));
 }
 
+/* subvolumeThere(fd, tree id): whether anything of a subvolume is left, also of one that is deleted. */
+static FN(bt_there) {
+    static Search found;
+    if (search(arg_int(ctx, argv[0]), &found, ROOT_TREE, arg_int64(ctx, argv[1]), ROOT_TREE_ITEM, 0) < 0)
+        return throw_errno(ctx, errno, "tree search", NULL);
+    return JS_NewBool(ctx, found.args.key.nr_items != 0);
+}
+
 /* space(fd): [[flags, total bytes, used bytes], …] by block group type. */
 static FN(bt_space) {
     struct {
@@ -355,6 +364,7 @@ const JSCFunctionListEntry volume_functions[] = {
     JS_CFUNC_DEF("inodePath", 2, bt_inode_path),
     JS_CFUNC_DEF("inodeNames", 2, bt_inode_names),
     JS_CFUNC_DEF("nestedSubvolumes", 2, bt_nested),
+    JS_CFUNC_DEF("subvolumeThere", 2, bt_there),
     JS_CFUNC_DEF("space", 1, bt_space),
     JS_CFUNC_DEF("startCleaner", 1, bt_start_cleaner),
     JS_CFUNC_DEF("fsid", 1, bt_fsid),

@@ -1,23 +1,18 @@
 import { kernelFlavors, requireBootFiles } from "../host/boot/read-boot-files.ts";
-import { templateIn } from "../host/volume/roots.ts";
+import { cleanUp, problemOf } from "../host/kernel/failure.ts";
+import { templateFor, templateIn } from "../host/volume/roots.ts";
+import { awaitFreed } from "../host/volume/space.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { generationOf, type VolumeState } from "../model/volume/state.ts";
 import type { SwitchStep } from "../plan/switch.ts";
+import type { Report } from "../report/report.ts";
 import type { Executors, Work } from "./run-plan.ts";
 import type { Draft, VolumeStore } from "./store/volume-store.ts";
 
-interface CommitContext {
+export interface SwitchContext {
   readonly store: VolumeStore;
   readonly state: VolumeState;
-  /** What becomes slot 0, when it is not a generation yet. */
-  readonly draft: Draft | undefined;
-  /** The template that the commit brings, when it changes. */
-  readonly template: string | undefined;
-}
-
-export interface SwitchContext extends CommitContext {
-  readonly draft: undefined;
-  template: string | undefined;
+  readonly report: Report;
 }
 
 /**
@@ -32,30 +27,58 @@ function requireBootable({ store, state }: SwitchContext, chosen: GenerationId):
 }
 
 /**
- * The template that goes with a generation: its own fstab, or what it did to fstab would come back with the next change
- * after a rollback from it. Undefined where the template is not that of the default before, so that somebody has edited
- * it by hand.
+ * Lets the template follow the default. It decides nothing: as long as it says what firn wrote last, the next change
+ * goes by the default's own fstab. So what fails here is a word beside the commit.
  */
-function templateWith({ store, state }: SwitchContext, chosen: GenerationId): string | undefined {
-  const [before] = state.slots;
-  const own = before === undefined ? undefined : templateIn(store.root(before));
-  const next = own !== undefined && own === state.template ? templateIn(store.root(chosen)) : undefined;
-  return next === state.template ? undefined : next;
+function followDefault({ store, state, report }: SwitchContext, slot0: GenerationId, draft?: Draft): void {
+  try {
+    const own = templateIn(store.root(slot0));
+    // A draft has taken up what a person did to the template; before a generation that is older it waits on.
+    const template = draft === undefined ? templateFor(store.root(slot0), state.templateEdit) : own;
+    if (own === undefined || template === undefined) return;
+    if (template !== state.templateEdit?.edited || own !== state.templateEdit.written)
+      store.writeTemplate(template, own);
+  } catch (error) {
+    report.note(`The template could not be written: ${problemOf(error).message} The next change does it.`);
+  }
 }
 
-/** Makes slots boot, with the template that the plan brought along; takes the template back should the switch fail. */
-export function commit(slots: readonly GenerationId[], context: CommitContext, work: Work): void {
-  const { store, state, draft, template } = context;
-  const before = state.template;
-  if (template !== undefined && before !== undefined)
-    work.undo(() => store.restoreTemplate(before), "default unchanged");
-  store.commit(slots, () => work.stands("committed"), draft, template);
+/** Makes slots boot, and lets the template follow. */
+export function commit(slots: readonly GenerationId[], context: SwitchContext, work: Work, draft?: Draft): void {
+  const { store, state } = context;
+  const edit = state.templateEdit;
+  // Marked ahead: should this run die between the two, the next one would take the old template for a person's.
+  if (edit?.marked === false) cleanUp(() => store.writeTemplate(edit.edited, edit.written));
+  const switched = (): void => {
+    work.stands("committed");
+    if (slots[0] !== undefined) followDefault(context, slots[0], draft);
+  };
+  store.commit(slots, switched, draft);
+}
+
+/** Deletes what firn left behind: drafts, and link sets that are not in force. What cannot go stays. */
+function sweep({ store, state }: SwitchContext): void {
+  for (const name of state.drafts) cleanUp(() => store.delete(name));
+  for (const id of state.oldLinkSets) cleanUp(() => store.deleteLinkSet(id));
+  store.flush();
+  if (state.drafts.length > 0) awaitFreed(store.top.path, Number.MAX_SAFE_INTEGER);
+}
+
+/** Going back needs no space: where the volume is full, first firn's leftovers go, then what is held in reserve. */
+function withRoom(context: SwitchContext, work: () => void): void {
+  for (const makeRoom of [() => sweep(context), () => context.store.releaseReserve()]) {
+    try {
+      return work();
+    } catch (error) {
+      if (problemOf(error).code !== "E_NO_SPACE") throw error;
+      makeRoom();
+    }
+  }
+  work();
+  context.report.note("The volume is full: what was held in reserve is used. `firn gc` makes room for the next time.");
 }
 
 export const switchExecutors: Executors<SwitchStep, SwitchContext> = {
   "require-boot-files": ({ id }, context) => requireBootable(context, id),
-  template: ({ id }, context) => {
-    context.template = templateWith(context, id);
-  },
-  commit: ({ slots }, context, work) => commit(slots, context, work),
+  commit: ({ slots }, context, work) => withRoom(context, () => commit(slots, context, work)),
 };

@@ -1,4 +1,4 @@
-import { templateNow, type ChangeContext } from "../apply/change/change-context.ts";
+import type { ChangeContext } from "../apply/change/change-context.ts";
 import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { SourceWish } from "../model/packages/wish.ts";
@@ -137,14 +137,13 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       store,
       state,
       report,
+      freed: [],
       command,
       description: flags.description,
       prepared,
       json: flags.json === true,
       hostDevices: flags.hostDevices === true,
       keepDraft: flags.keepDraft === true,
-      templateBefore: templateNow(store, state),
-      template: undefined,
       draft: undefined,
       base: undefined,
       files: [],

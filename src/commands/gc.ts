@@ -1,7 +1,8 @@
-import { gcExecutors } from "../apply/gc.ts";
+import { gcExecutors, type GcContext } from "../apply/gc.ts";
 import { retentionWish } from "../model/machine/firn-toml.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
-import { parseSpace, type Space } from "../model/text/size.ts";
+import { awaitFreed } from "../host/volume/space.ts";
+import { approximateSize, parseSpace, type Space } from "../model/text/size.ts";
 import { FirnError, isRefusal, orThrow } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
 import { deletion, describeGcStep, planGc } from "../plan/gc.ts";
@@ -31,14 +32,39 @@ export function gc(flags: GcFlags, words: readonly string[]): Result {
     );
     const named = words.map((word) => orThrow(select(state, word)));
     const garbage = orThrow(planGc(withMounted(volume, state), retention, named, Date.now()));
-    const plan = { steps: deletion(garbage), describe: describeGcStep };
-    const data = { deleted: !flags.dryRun, ...garbage };
-    if (flags.dryRun) return planned(plan, data);
-    carryOut(plan, gcExecutors, { store, report });
-    const total = garbage.generations.length + garbage.drafts.length;
+    const plan = { steps: deletion(garbage, state.reserve), describe: describeGcStep };
+    if (flags.dryRun) return planned(plan, { deleted: false, ...garbage });
+    const freed: GcContext["freed"] = [];
+    carryOut(plan, gcExecutors, { store, report, freed });
+    const { drafts, linkSets, short } = garbage;
+    const generations = [...garbage.generations, ...freed.map(({ id }) => id)];
+    const total = generations.length + drafts.length;
     const all = state.generations.length + state.drafts.length;
-    return { data, lines: [total === 0 ? "Nothing to delete." : `Deleted ${total} of ${all}.`] };
+    const target = short && targetData(short.target, volume.path);
+    return {
+      data: { deleted: true, generations, drafts, linkSets, ...given({ target }), ...(short && { freed }) },
+      lines: [
+        total === 0 ? "Nothing to delete." : `Deleted ${total} of ${all}.`,
+        ...(target === undefined || target.reached ? [] : [notReached(target)]),
+      ],
+    };
   });
+}
+
+interface Target {
+  reached: boolean;
+  /** Bytes. */
+  wanted: number;
+  free: number;
+}
+
+function targetData(wanted: number, path: string): Target {
+  const free = awaitFreed(path, wanted);
+  return { reached: free >= wanted, wanted, free };
+}
+
+function notReached({ wanted, free }: Target): string {
+  return `Target not reached: ${approximateSize(free)} are free, ${approximateSize(wanted)} were wanted. What is left is in a slot, booted, mounted, on trial, pinned or the last known good.`;
 }
 
 function count(text: string): number {

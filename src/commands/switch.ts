@@ -9,7 +9,7 @@ import type { Result } from "../report/result.ts";
 import { writing, type WriteFlags } from "./session/session.ts";
 
 function toSlot0(flags: WriteFlags, command: string, word: string | undefined): Result {
-  return writing(flags, command, ({ store, state, carryOut }) => {
+  return writing(flags, command, ({ store, state, report, carryOut }) => {
     const target = word === undefined ? undefined : orThrow(select(state, word));
     const plan = { steps: orThrow(planSwitch(state, target)), describe: describeSwitchStep };
     const slots = plan.steps.find((step) => step.kind === "commit")?.slots;
@@ -17,7 +17,7 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
     const data = { changed: slots !== undefined && !flags.dryRun, default: next, ...given({ slots }) };
     if (flags.dryRun) return planned(plan, data);
     if (slots === undefined) return { data, lines: [`${target} is slot 0 already. Nothing was changed.`] };
-    carryOut(plan, switchExecutors, { store, state, draft: undefined, template: undefined });
+    carryOut(plan, switchExecutors, { store, state, report });
     return { data, lines: [`${next} boots next.`, ...running(state.booted, next)] };
   });
 }

@@ -32,7 +32,7 @@ export interface ChangeWish {
   neededBytes: number;
   /** Bytes of them that come over the network first. */
   fetchBytes: number;
-  /** When space is short, delete every generation that may go: neither count nor age protects then. */
+  /** When space is short, delete generations that may go, the oldest first: neither count nor age protects then. */
   autoGc: boolean;
   /** Packages that would become older without anybody having asked for it, and whether that is meant. */
   unasked: readonly PackageChange[];
@@ -41,7 +41,7 @@ export interface ChangeWish {
 
 export type ChangeStep =
   | GcStep
-  | { kind: "await-space" }
+  | { kind: "require-space"; bytes: number }
   | { kind: "fetch"; bytes: number }
   | { kind: "open-draft"; id: GenerationId; base: GenerationId }
   | { kind: "change"; change: Change }
@@ -94,6 +94,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "make-readable" },
     { kind: "check-draft", force: wish.force },
     { kind: "boot-files" },
+    ...(state.reserve ? [] : [{ kind: "hold-reserve" as const }]),
     { kind: "seal" },
     { kind: "commit", slots: slotsAfter(state, wish.id) },
   ];
@@ -123,7 +124,9 @@ function makeRoom(state: VolumeState | DeleterState, wish: ChangeWish, base: Gen
   const idle = state.slots.length === 0 ? [] : state.generations;
   const generations = idle.flatMap(({ id }) => (kept.has(id) || id === base ? [] : [id]));
   if (!wish.autoGc || generations.length === 0) return noSpace(state, needed, generations);
-  return [...deletion({ generations, drafts: [], linkSets: state.oldLinkSets }), { kind: "await-space" }];
+  const short = { target: needed, generations };
+  const garbage = { generations: [], drafts: [], linkSets: state.oldLinkSets, short };
+  return [...deletion(garbage, true), { kind: "require-space", bytes: needed }];
 }
 
 function noSpace(state: VolumeState, needed: number, free: readonly GenerationId[]): Refusal {
@@ -132,7 +135,7 @@ function noSpace(state: VolumeState, needed: number, free: readonly GenerationId
     `This needs ${approximateSize(needed)}, and ${approximateSize(state.space.free)} are free.`,
     free.length === 0
       ? "Every generation is in a slot, booted, mounted, on trial, pinned or the last known good: unpin one, or grow the volume."
-      : `These could go: ${free.join(", ")}. \`firn gc --free ${Math.ceil(needed / 1024 ** 2)}M\` deletes them; auto-gc = true in /etc/firn/firn.toml does it by itself.`,
+      : `These could go: ${free.join(", ")}. \`firn gc --free ${Math.ceil(needed / 1024 ** 2)}M\` deletes the oldest of them; auto-gc = true in /etc/firn/firn.toml does it by itself.`,
   );
 }
 
@@ -140,12 +143,15 @@ function noSpace(state: VolumeState, needed: number, free: readonly GenerationId
 export function describeStep(step: ChangeStep): string {
   switch (step.kind) {
     case "delete":
+    case "delete-while-short":
+    case "await-space":
     case "delete-draft":
     case "delete-link-sets":
+    case "hold-reserve":
     case "flush":
       return describeGcStep(step);
-    case "await-space":
-      return "Wait for the space to be given back";
+    case "require-space":
+      return "Look whether that made enough room";
     case "fetch":
       return `Fetch ${approximateSize(step.bytes)}`;
     case "open-draft":

@@ -1,7 +1,8 @@
 import type { GenerationId, LinkSetId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { mustKeep, retain, type MustKeep, type Retention } from "../model/volume/retention.ts";
+import { mustKeep, retain, type MustKeep, type Retention, type Verdict } from "../model/volume/retention.ts";
 import type { DeleterState } from "../model/volume/state.ts";
+import { approximateSize } from "../model/text/size.ts";
 import { commonWords } from "./step.ts";
 
 /** What can go. */
@@ -10,12 +11,17 @@ export interface Garbage {
   /** Directory names. */
   readonly drafts: readonly string[];
   readonly linkSets: readonly LinkSetId[];
+  /** What else may go, the oldest first, until so many bytes are free; undefined where they are. */
+  readonly short?: { readonly target: number; readonly generations: readonly GenerationId[] };
 }
 
 export type GcStep =
   | { kind: "delete"; name: string }
+  | { kind: "delete-while-short"; name: GenerationId; target: number }
+  | { kind: "await-space"; bytes: number }
   | { kind: "delete-draft"; name: string }
   | { kind: "delete-link-sets"; ids: readonly LinkSetId[] }
+  | { kind: "hold-reserve" }
   | { kind: "flush" };
 
 const why: Readonly<Record<MustKeep, string>> = {
@@ -53,20 +59,34 @@ export function planGc(
     const hint = reason === "pinned" ? `\`firn unpin ${id}\` first.` : undefined;
     return refuse("E_GENERATION_KEPT", `${id} ${why[reason]} and stays.`, hint);
   }
-  const generations =
-    named.length > 0
-      ? [...new Set(named)]
-      : retain(state, retention, now).flatMap(({ id, keep }) => (keep === undefined ? [id] : []));
-  return { generations, drafts: state.drafts, linkSets: state.oldLinkSets };
+  const others = { drafts: state.drafts, linkSets: state.oldLinkSets };
+  if (named.length > 0) return { generations: [...new Set(named)], ...others };
+  const verdicts = retain(state, retention, now);
+  const those = (...keep: Verdict["keep"][]): GenerationId[] =>
+    verdicts.flatMap((one) => (keep.includes(one.keep) ? [one.id] : []));
+  const target = retention.minimumFree;
+  const short = state.space.free < target ? { short: { target, generations: those("count", "age") } } : {};
+  return { generations: those(undefined), ...others, ...short };
 }
 
-/** The steps that delete it; none when there is nothing. */
-export function deletion({ generations, drafts, linkSets }: Garbage): GcStep[] {
+/** The steps that delete the oldest of some generations until so many bytes are free. */
+export function whileShort(generations: readonly GenerationId[], target: number): GcStep[] {
+  if (generations.length === 0) return [];
+  return [
+    { kind: "await-space", bytes: target },
+    ...generations.map((name) => ({ kind: "delete-while-short" as const, name, target })),
+  ];
+}
+
+/** The steps that delete it, and hold space in reserve where none is; none when there is nothing. */
+export function deletion({ generations, drafts, linkSets, short }: Garbage, reserve: boolean): GcStep[] {
   const steps: GcStep[] = [
     ...generations.map((name) => ({ kind: "delete" as const, name })),
     ...drafts.map((name) => ({ kind: "delete-draft" as const, name })),
   ];
   if (linkSets.length > 0) steps.push({ kind: "delete-link-sets", ids: linkSets });
+  steps.push(...whileShort(short?.generations ?? [], short?.target ?? 0));
+  if (steps.length > 0 && !reserve) steps.push({ kind: "hold-reserve" });
   return steps.length === 0 ? [] : [...steps, { kind: "flush" }];
 }
 
@@ -75,10 +95,15 @@ export function describeGcStep(step: GcStep): string {
   switch (step.kind) {
     case "delete":
       return `Delete ${step.name}`;
+    case "delete-while-short":
+      return `Delete ${step.name}, if less than ${approximateSize(step.target)} are free by then`;
+    case "await-space":
+      return "Wait for the space to be given back";
     case "delete-draft":
       return `Delete the draft of a run that ended early: ${step.name}`;
     case "delete-link-sets":
       return `Delete ${step.ids.length} ${step.ids.length === 1 ? "link set that is" : "link sets that are"} no longer in force`;
+    case "hold-reserve":
     case "flush":
       return commonWords[step.kind];
     default:

@@ -44,9 +44,10 @@ export interface InstallWish {
 }
 
 /**
- * Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata twice, the loader.
+ * Bytes that an image takes beside its packages: the initramfs (32 MiB, as in minimumRoot), metadata and what is held
+ * in reserve of it twice, the loader.
  */
-const BESIDE = 64 * 2 ** 20;
+const BESIDE = 96 * 2 ** 20;
 
 /** The steps from an empty disk, or from no image at all, to a system that boots; or why there is no room for it. */
 export function planInstall({ config, target, guids, sets, installedBytes }: InstallWish): InstallPlan | Refusal {

@@ -16,6 +16,7 @@ export interface Plan<S extends Step> {
 export const commonWords = {
   flush: "Bring it to disk",
   fstab: "Write its fstab",
+  "hold-reserve": "Hold space in reserve, to go back on a full volume",
   "make-readable": "Write anew what the boot loader could not read",
   "boot-files": "Check the boot files",
   seal: "Seal it",

@@ -4,7 +4,6 @@ import { previous, running, slotsAfter, type VolumeState } from "../model/volume
 
 export type SwitchStep =
   | { kind: "require-boot-files"; id: GenerationId }
-  | { kind: "template"; id: GenerationId }
   | { kind: "commit"; slots: readonly GenerationId[] };
 
 /**
@@ -31,7 +30,6 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
   if (state.slots[0] === chosen && state.slots.length === state.slotCount) return [];
   return [
     { kind: "require-boot-files", id: chosen },
-    { kind: "template", id: chosen },
     { kind: "commit", slots: slotsAfter(state, chosen) },
   ];
 }
@@ -41,8 +39,6 @@ export function describeSwitchStep(step: SwitchStep): string {
   switch (step.kind) {
     case "require-boot-files":
       return `Look at the boot files of ${step.id}`;
-    case "template":
-      return "Take its fstab as the template";
     case "commit":
       return `Make ${step.slots[0]} slot 0 of ${step.slots.length}`;
     default:

@@ -64,6 +64,11 @@ export function mounted<T>(image: string, use: (top: string) => T, options = "ro
   }
 }
 
+/** The fstab template at a volume's top level, without the line by which firn knows its own words again. */
+export function templateAt(top: string): string {
+  return readFileSync(`${top}/fstab`, "utf8").replace(/^# As firn wrote it, sum [0-9a-f]{8}\..*\n/m, "");
+}
+
 /** The text of a file in a generation (slot 0 unless named). */
 export function fileIn(image: string, path: string, generation = "current/0"): string {
   const folder = generation.includes("/") ? generation : `snapshots/${generation}`;

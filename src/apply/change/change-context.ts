@@ -1,18 +1,16 @@
 import type { PathChange } from "../../host/volume/compare-trees.ts";
 import type { Within } from "../../host/kernel/within.ts";
-import { templateIn } from "../../host/volume/roots.ts";
 import type { Report } from "../../report/report.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
-import type { Draft, VolumeStore } from "../store/volume-store.ts";
+import type { GcContext } from "../gc.ts";
+import type { Draft } from "../store/volume-store.ts";
 import type { PreparedChange } from "./prepare-change.ts";
 
 /** What the steps of one change work on, and what they have found so far. */
-export interface ChangeContext {
-  readonly store: VolumeStore;
+export interface ChangeContext extends GcContext {
   readonly state: VolumeState;
-  readonly report: Report;
   readonly command: string;
   readonly description: string | undefined;
   readonly prepared: PreparedChange;
@@ -22,10 +20,6 @@ export interface ChangeContext {
   readonly hostDevices: boolean;
   /** A change that fails leaves its draft, for a look. */
   readonly keepDraft: boolean;
-  /** The fstab template as it was when the change began. */
-  readonly templateBefore: string;
-  /** The template from this generation on, when the change brings another. */
-  template: string | undefined;
   draft: Draft | undefined;
   base: GenerationId | undefined;
   /** How the draft differs from its base. */
@@ -44,9 +38,4 @@ export function opened({ draft }: ChangeContext): Draft {
 export function baseRoot({ store, base }: ChangeContext): Within {
   if (base === undefined) throw new Error("no draft is open");
   return store.root(base);
-}
-
-/** The fstab template that a change begins with: the volume's, or what the default's own fstab was made from. */
-export function templateNow(store: VolumeStore, { template, slots: [slot0] }: VolumeState): string {
-  return template ?? (slot0 === undefined ? undefined : templateIn(store.root(slot0))) ?? "";
 }

@@ -4,10 +4,11 @@ import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { nestedSubvolumes } from "../../host/volume/btrfs.ts";
 import { comparePaths, isOwnFstab } from "../../host/volume/compare-trees.ts";
-import { fstabIn } from "../../host/volume/roots.ts";
+import { fstabIn, templateIn } from "../../host/volume/roots.ts";
 import { awaitFreed } from "../../host/volume/space.ts";
 import { FirnError } from "../../model/problem.ts";
-import { PLACEHOLDER, commonsOf, parseFstab, renderFstab, templateFromFstab } from "../../model/volume/fstab.ts";
+import { approximateSize } from "../../model/text/size.ts";
+import { commonsOf } from "../../model/volume/fstab.ts";
 import { draftName } from "../../model/volume/ids.ts";
 import type { ChangeStep } from "../../plan/change.ts";
 import { gcExecutors } from "../gc.ts";
@@ -16,31 +17,8 @@ import { commit } from "../switch.ts";
 import { baseRoot, opened, type ChangeContext } from "./change-context.ts";
 import { checkDraft } from "./check-draft.ts";
 import { makeChange } from "./make-change.ts";
+import { mergeFstab, writeFstab } from "./draft-fstab.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
-
-function templateSoFar({ template, templateBefore }: ChangeContext): string {
-  return template ?? templateBefore;
-}
-
-/** Throws E_FILE for a template that would make a generation without its own root. */
-function requireRootLine(template: string): void {
-  const root = parseFstab(template).find(({ path }) => path === "/");
-  if (root?.options.some((option) => option.startsWith("subvol=") && option.includes(PLACEHOLDER))) return;
-  throw new FirnError(
-    "E_FILE",
-    `The fstab of the next generation has no line that mounts / from ${PLACEHOLDER}/@.`,
-    "Leave the line of / as it is; on a volume made by hand, write it into /fstab at its top level.",
-  );
-}
-
-/** What the change did to /etc/fstab goes into the template, or the next generation would lose it. */
-function writeFstab(context: ChangeContext): void {
-  const { root, id } = opened(context);
-  const edited = fstabIn(root);
-  if (edited !== undefined && edited !== fstabIn(baseRoot(context))) context.template = templateFromFstab(edited);
-  requireRootLine(templateSoFar(context));
-  root.write("/etc/fstab", renderFstab(templateSoFar(context), id));
-}
 
 /** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
 function refuseNested(root: Within): void {
@@ -55,8 +33,15 @@ function refuseNested(root: Within): void {
 
 export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   ...gcExecutors,
-  // The room is what they were deleted for, and the kernel makes it in the background.
-  "await-space": (_, { store }) => void awaitFreed(store.top.path, Number.MAX_SAFE_INTEGER),
+  "require-space": ({ bytes }, { store }) => {
+    const free = awaitFreed(store.top.path, bytes);
+    if (free >= bytes) return;
+    throw new FirnError(
+      "E_NO_SPACE",
+      `All that may go is deleted; this needs ${approximateSize(bytes)}, and ${approximateSize(free)} are free.`,
+      "Unpin a generation, or grow the volume.",
+    );
+  },
   fetch: (_, { prepared }) => prepared.fetch(),
   "open-draft": ({ id, base }, context, work) => {
     const draft = context.store.openDraft(id, base);
@@ -64,28 +49,30 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     else work.undo(() => context.store.takeBack(draft), "draft discarded");
     context.base = base;
     context.draft = draft;
+    mergeFstab(context);
   },
   change: ({ change }, context) => {
     const { store, prepared } = context;
     using chroot = enterRoot({
       top: store.top,
       root: opened(context).root,
-      commons: commonsOf(templateSoFar(context)),
+      commons: commonsOf(fstabIn(opened(context).root) ?? ""),
       binds: prepared.sources?.binds ?? [],
       // Other changes may be meant for this very file.
       hostResolver: change.kind === "packages",
       hostDevices: context.hostDevices,
     });
-    context.template = makeChange(change, chroot, context) ?? context.template;
+    makeChange(change, chroot, context);
   },
-  fstab: (_, context) => writeFstab(context),
+  fstab: (_, context, work) => writeFstab(context, work),
   compare: (_, context) => {
-    context.files = comparePaths(baseRoot(context).path, opened(context).root.path).filter(
-      (change) => !isOwnFstab(change),
-    );
+    const [before, after] = [baseRoot(context), opened(context).root];
+    // Two fstabs may differ in nothing but the generation that they mount.
+    const sameFstab = templateIn(before) === templateIn(after);
+    context.files = comparePaths(before.path, after.path).filter((change) => !(sameFstab && isOwnFstab(change)));
   },
   "discard-unchanged": (_, context, work) => {
-    if (context.template !== undefined || context.files.some((change) => !packageManager.isBookkeeping(change))) return;
+    if (context.files.some((change) => !packageManager.isBookkeeping(change))) return;
     context.store.takeBack(opened(context));
     context.draft = undefined;
     work.end();
@@ -104,5 +91,5 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.store.seal(opened(context), record);
     context.record = record;
   },
-  commit: ({ slots }, context, work) => commit(slots, context, work),
+  commit: ({ slots }, context, work) => commit(slots, context, work, context.draft),
 };

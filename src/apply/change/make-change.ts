@@ -2,20 +2,19 @@ import { packageManager } from "../../host/packages/package-manager.ts";
 import { INSIDE, type Chroot } from "../../host/kernel/chroot.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
+import { fstabIn } from "../../host/volume/roots.ts";
 import { withoutWords } from "../../model/text/secrets.ts";
-import { addCommons, removeCommons } from "../../model/volume/fstab.ts";
+import { addCommons, commonsOf, removeCommons } from "../../model/volume/fstab.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
 
-/** The fstab template from this generation on, when a change brings another. */
-type Made = string | undefined;
+type Maker<C extends Change> = (change: C, chroot: Chroot, context: ChangeContext) => void;
 
-type Makers = {
-  [K in Change["kind"]]: (change: Extract<Change, { kind: K }>, chroot: Chroot, context: ChangeContext) => Made;
-};
+type Makers = { [K in Change["kind"]]: Maker<Extract<Change, { kind: K }>> };
 
 /** Runs a program as a person's own, in the draft. Gives its exit code. */
 function runAtTerminal(
@@ -65,7 +64,12 @@ function changePackages(change: Extract<Change, { kind: "packages" }>, chroot: C
   for (const line of said) report.note(line);
 }
 
-function shareFolder({ name, path }: { name: string; path: string }, chroot: Chroot, context: ChangeContext): Made {
+/** Changes the draft's own fstab. */
+function editFstab(root: Within, { state }: ChangeContext, edit: (fstab: string) => string): void {
+  root.write("/etc/fstab", edit(fstabIn(root) ?? state.template ?? ""));
+}
+
+function shareFolder({ name, path }: { name: string; path: string }, chroot: Chroot, context: ChangeContext): void {
   const { store, state, report } = context;
   const { root } = chroot;
   const found = root.stat(path);
@@ -77,36 +81,29 @@ function shareFolder({ name, path }: { name: string; path: string }, chroot: Chr
     using covered = root.point(path);
     if (covered !== undefined) store.makeCommons(opened(context), name, covered.folder);
   }
-  return addCommons(context.template ?? context.templateBefore, name, path, state.uuid);
+  editFstab(root, context, (fstab) =>
+    commonsOf(fstab).some((one) => one.path === path) ? fstab : addCommons(fstab, name, path, state.uuid),
+  );
 }
 
 /** The table of what can be done to a draft. */
 const makers: Makers = {
-  packages: (change, chroot, context) => {
-    changePackages(change, chroot, context);
-    return undefined;
-  },
-  command: ({ argv }, chroot, context) => {
-    runCommand(argv, chroot, context);
-    return undefined;
-  },
+  packages: changePackages,
+  command: ({ argv }, chroot, context) => runCommand(argv, chroot, context),
   shell: (_, chroot, context) => {
     context.report.note("This is a shell in the draft. `exit` seals it; `exit 1` discards it.");
     runShell(chroot, context);
-    return undefined;
   },
   edit: ({ file, editor }, chroot, context) => {
     if (chroot.root.stat(file) !== undefined && !chroot.root.isFile(file))
       throw new FirnError("E_FILE", `${file} is no regular file.`);
     runCommand([...editor, file], chroot, context);
-    return undefined;
   },
-  "add-commons": (change, chroot, context) => shareFolder(change, chroot, context),
-  "remove-commons": ({ path }, _, { template, templateBefore }) => removeCommons(template ?? templateBefore, path),
+  "add-commons": shareFolder,
+  "remove-commons": ({ path }, { root }, context) => editFstab(root, context, (fstab) => removeCommons(fstab, path)),
 };
 
-/** Does one change to the draft in `chroot`. Gives the fstab template that it brings. */
-export function makeChange(change: Change, chroot: Chroot, context: ChangeContext): Made {
-  const make = makers[change.kind] as (change: Change, chroot: Chroot, context: ChangeContext) => Made;
-  return make(change, chroot, context);
+/** Does one change to the draft in `chroot`. */
+export function makeChange(change: Change, chroot: Chroot, context: ChangeContext): void {
+  (makers[change.kind] as Maker<Change>)(change, chroot, context);
 }

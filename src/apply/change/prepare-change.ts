@@ -2,7 +2,7 @@ import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { generationRoot } from "../../host/volume/roots.ts";
+import { generationRoot, templateFor } from "../../host/volume/roots.ts";
 import {
   remakesBootFiles,
   type Forecast,
@@ -62,7 +62,7 @@ export function prepareChange(
   const root = generationRoot(top, base);
   const sources = packageManager.sources(root, wish, change.release);
   const inBase = <T>(use: (chroot: Chroot) => T): T => {
-    const commons = commonsOf(state.template ?? "");
+    const commons = commonsOf(templateFor(root, state.templateEdit) ?? "");
     using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
     return use(chroot);
   };

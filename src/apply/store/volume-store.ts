@@ -3,6 +3,7 @@ import { createSubvolume, deleteSubvolume, isSubvolume, setReadonly, snapshot } 
 import { newName, typeOf } from "../../host/kernel/files.ts";
 import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
 import { Within } from "../../host/kernel/within.ts";
+import { fillReserve } from "../../host/volume/reserve.ts";
 import { generationRoot, requireOwnFolder } from "../../host/volume/roots.ts";
 import { seedCommons } from "../../host/volume/seed.ts";
 import { FirnError } from "../../model/problem.ts";
@@ -16,6 +17,7 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, RECORD_MODE, ROOT, layout } from "../../model/volume/layout.ts";
 import type { Interrupted } from "../../model/volume/state.ts";
+import { markTemplate } from "../../model/volume/template.ts";
 import { commitSlots } from "./commit.ts";
 
 /**
@@ -97,8 +99,9 @@ export class VolumeStore implements Disposable {
     syncFilesystem(this.top.directory);
   }
 
-  /** The empty folders of a new volume. */
+  /** The empty folders of a new volume, and what it holds in reserve. */
   layOut(): void {
+    this.holdReserve();
     for (const folder of [layout.next, layout.links, layout.snapshots, layout.commons]) this.top.makeDirectory(folder);
   }
 
@@ -179,6 +182,7 @@ export class VolumeStore implements Disposable {
 
   /** The same of a draft and the commons that was made with it, of which either may be missing. */
   deleteDraft(name: string): void {
+    this.top.letGo(layout.common(name));
     if (this.top.exists(layout.common(name))) deleteSubvolume(this.top, layout.common(name));
     if (this.top.exists(`${layout.snapshots}/${name}`)) this.delete(name);
   }
@@ -250,28 +254,43 @@ export class VolumeStore implements Disposable {
     this.flush();
   }
 
-  /** Replaces the fstab template. It is on disk after the next flush. */
-  writeTemplate(text: string): void {
-    this.replaceDurably(layout.fstab, text);
-  }
-
-  /** Puts back a template that a failed switch may have replaced. */
-  restoreTemplate(text: string): void {
-    if (this.top.text(layout.fstab) === text) return;
-    this.writeTemplate(text);
-    this.flush();
+  /** Replaces the fstab template: see markTemplate. A cut after the next flush leaves the old one or the new one. */
+  writeTemplate(text: string, written?: string): void {
+    const beside = `${layout.fstab}.new`;
+    try {
+      using file = this.top.makeFile(beside);
+      file.write(markTemplate(text, written));
+      file.pushOut();
+      this.top.rename(beside, layout.fstab);
+    } catch (error) {
+      cleanUp(() => this.top.removeFile(beside));
+      throw error;
+    }
   }
 
   /**
-   * Makes `slots` boot, with the draft that becomes one of them and the template that changes with them: see
-   * commitSlots.
+   * Holds space in reserve, where none is and there is enough, so that going back needs none. Durable after the next
+   * flush.
    */
-  commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
-    commitSlots(this, slots, switched, () => {
-      // Once `next` names it, so that it can be told from what was committed when all ends here.
-      draft?.promote();
-      if (template !== undefined) this.writeTemplate(template);
-    });
+  holdReserve(): void {
+    if (this.top.exists(layout.reserve)) return;
+    // Under another name until it is whole.
+    const making = `${layout.reserve}.new`;
+    using file = this.top.makeFile(making, 0o600);
+    if (fillReserve(this.top.path, file)) this.top.rename(making, layout.reserve);
+    else this.top.removeFile(making);
+  }
+
+  /** Gives it back. On disk, and free, when it returns. */
+  releaseReserve(): void {
+    if (this.top.exists(layout.reserve)) this.top.removeFile(layout.reserve);
+    this.flush();
+  }
+
+  /** Makes `slots` boot, with the draft that becomes one of them: see commitSlots. */
+  commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft): void {
+    // Once `next` names it, so that it can be told from what was committed when all ends here.
+    commitSlots(this, slots, switched, () => draft?.promote());
   }
 
   hasCommons(name: string): boolean {

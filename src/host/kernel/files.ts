@@ -62,6 +62,11 @@ export class Fd implements Disposable {
     sys.truncate(this.number, length);
   }
 
+  /** Sets an extended attribute. */
+  attribute(name: string, value: string): void {
+    sys.fsetxattr(this.number, name, value);
+  }
+
   /** What was written through it, and through the node of a block device, is on the medium, or this throws. */
   flush(): void {
     sys.fsync(this.number);

@@ -22,7 +22,7 @@ const FROZEN = FLAGS.IMMUTABLE | FLAGS.APPEND;
  * Gives a file or directory the flags of chattr(1) that another has; those that freeze it only at last. Verity is the
  * kernel's to set.
  */
-export function copyFlags(from: string, to: string, last: boolean): void {
+function copyFlags(from: string, to: string, last: boolean): void {
   const flags = sys.fileFlags(from) & ~FLAGS.VERITY;
   if (last ? flags & FROZEN : flags & ~FROZEN) sys.setFileFlags(to, last ? flags : flags & ~FROZEN);
 }

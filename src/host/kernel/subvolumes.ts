@@ -48,6 +48,11 @@ export function nestedIn(subvolume: Fd): [directory: number, name: string][] {
   return sys.nestedSubvolumes(subvolume.number, infoOf(subvolume).id);
 }
 
+/** Whether the kernel still has something of a subvolume to give back, by its id. */
+export function isThere(fd: Fd, id: number): boolean {
+  return sys.subvolumeThere(fd.number, id);
+}
+
 /** The UUID of the mounted filesystem. */
 export function filesystemUuid(fd: Fd): string {
   return sys.fsid(fd.number);

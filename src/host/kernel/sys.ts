@@ -113,6 +113,7 @@ interface Native {
   flock(fd: number, operation: number): boolean;
   /** An open file description lock on all bytes, taken or asked for; false when somebody else holds one. */
   lockRange(fd: number, take: boolean): boolean;
+  fsetxattr(fd: number, name: string, value: string): void;
   statfs(path: string): { type: number; blockSize: number; blocks: number; available: number };
   decode(bytes: Bytes): string;
   catchSignal(number: number): void;
@@ -166,6 +167,7 @@ interface Native {
   inodePath(fd: number, inode: number): string;
   inodeNames(fd: number, inode: number): [directory: number, name: string][];
   nestedSubvolumes(fd: number, tree: number): [directory: number, name: string][];
+  subvolumeThere(fd: number, id: number): boolean;
   fsid(fd: number): string;
   loopAttach(fd: number, offset: number, size: number, readonly: boolean): [fd: number, path: string];
   loopBacking(fd: number): [dev: number, ino: number, rdev: number];

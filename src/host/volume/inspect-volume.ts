@@ -9,6 +9,7 @@ import {
 } from "../../model/volume/ids.ts";
 import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
+import { readTemplate } from "../../model/volume/template.ts";
 import {
   createdAt,
   type DeleterState,
@@ -19,10 +20,10 @@ import {
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
+import { generationRoot, templateFor, templateIn } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
 import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
-import { generationRoot } from "./roots.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
 
 type Unread = NonNullable<VolumeState["unread"]>[number][];
@@ -178,6 +179,27 @@ function draftNames(
   return [...new Set([...generations, ...own, ...cut])].sort();
 }
 
+/** The template, as it goes with the fstab of the default: see docs/decisions/0011-fstab.md. */
+function readFstabs(
+  top: Within,
+  ids: readonly GenerationId[],
+  [slot0]: readonly GenerationId[],
+  unread: Unread,
+): Pick<VolumeState, "template" | "templateEdit"> {
+  function* behind(): Generator<string> {
+    for (const id of ids) {
+      const template = templateIn(generationRoot(top, id));
+      // A thousand of them are more than may be open.
+      top.letGo(`${layout.generation(id)}/${ROOT}`);
+      if (template !== undefined) yield template;
+    }
+  }
+  const file = ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE));
+  const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
+  const template = slot0 === undefined ? templateEdit?.edited : templateFor(generationRoot(top, slot0), templateEdit);
+  return { template, templateEdit };
+}
+
 /** Reads a volume into one plain value. Starts no program, writes nothing. */
 export function inspect(volume: Volume): VolumeState {
   const { top } = volume;
@@ -217,9 +239,10 @@ export function inspect(volume: Volume): VolumeState {
     booted,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
     commons: commons.filter((name) => draftId(name) === undefined && name !== interrupted?.commons),
-    template: ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE)),
+    ...readFstabs(top, [...menu.slots, ...generations.map(({ id }) => id).reverse()], menu.slots, unread),
     unread,
     space: spaceOf(volume.path, top.directory, volume.access),
+    reserve: top.exists(layout.reserve),
     unfinished,
   };
 }

@@ -1,5 +1,5 @@
 import { FirnError } from "../../model/problem.ts";
-import { templateFromFstab } from "../../model/volume/fstab.ts";
+import { mergeTemplate, templateBehind, type TemplateEdit } from "../../model/volume/template.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import { ROOT, layout } from "../../model/volume/layout.ts";
 import { isSysError } from "../kernel/failure.ts";
@@ -38,5 +38,11 @@ export function fstabIn(root: Within): string | undefined {
 /** The template that the fstab of a root was made from; undefined where it has none. */
 export function templateIn(root: Within): string | undefined {
   const fstab = fstabIn(root);
-  return fstab === undefined ? undefined : templateFromFstab(fstab);
+  return fstab === undefined ? undefined : templateBehind(fstab);
+}
+
+/** The template of what is made from a root: its own, with what a person did to the volume's. */
+export function templateFor(root: Within, edit: TemplateEdit | undefined): string | undefined {
+  const own = templateIn(root);
+  return own === undefined ? edit?.edited : mergeTemplate(edit, own).text;
 }

@@ -14,7 +14,7 @@ export interface FirnConfig {
     readonly keepCount: number;
     /** Days. Younger generations are kept beyond `keepCount`; 0: none for its age. */
     readonly keepDays: number;
-    /** While less is free, neither count nor age protects. */
+    /** While less is free, what only count or age keeps goes too, the oldest first. */
     readonly minFree: Space;
     /** Whether an upgrade that lacks space runs gc first. */
     readonly autoGc: boolean;
@@ -47,7 +47,7 @@ export const firnToml = document(
           default: 0,
         }),
         "min-free": textOrNumber(parseSpace, {
-          brief: "While less than this is free, neither count nor age protects: `2G` or `10%`",
+          brief: "While less than this is free, gc deletes the oldest that only those two keep: `2G` or `10%`",
           default: "10%",
         }),
         "auto-gc": truth({ brief: "Whether an upgrade that lacks space runs gc first", default: false }),

@@ -112,3 +112,26 @@ export function rootGeneration(fstab: string): string | undefined {
   const subvolume = root?.options.find((option) => option.startsWith("subvol="));
   return subvolume === undefined ? undefined : generationOfSubvolume(subvolume.slice("subvol=".length));
 }
+
+/** Filled by the kernel or in memory before an fstab is read: nobody can make a folder in them beforehand. */
+const EPHEMERAL = /^\/(?:dev|proc|run|sys)(?:\/|$)/;
+
+/** A folder over which something is mounted, and where it has to be: its path in the root, or in a commons. */
+interface MountPoint {
+  path: string;
+  commons: string | undefined;
+  inside: string;
+}
+
+/** The mount points of an fstab. What lies within another mount is not firn's to make. */
+export function mountPoints(fstab: string): MountPoint[] {
+  const points = parseFstab(fstab).filter(({ path }) => path.startsWith("/") && path !== "/" && !EPHEMERAL.test(path));
+  const shared = commonsOf(fstab);
+  return points.flatMap(({ path }): MountPoint[] => {
+    const above = points.filter((other) => path.startsWith(`${other.path}/`));
+    if (above.length === 0) return [{ path, commons: undefined, inside: path }];
+    const nearest = above.reduce((one, other) => (other.path.length > one.path.length ? other : one));
+    const common = shared.find((one) => one.path === nearest.path);
+    return common === undefined ? [] : [{ path, commons: common.name, inside: path.slice(nearest.path.length) }];
+  });
+}

@@ -10,6 +10,7 @@ export const layout = {
   snapshots: "snapshots",
   commons: "commons",
   trial: "trial",
+  reserve: "reserve",
   linkSet: (id: LinkSetId) => `links/${id}`,
   generation: (id: GenerationId) => `snapshots/${id}`,
   draft: (id: GenerationId) => `snapshots/${draftName(id)}`,

@@ -8,7 +8,7 @@ export interface Retention {
   keepCount: number;
   /** Milliseconds. Younger ones are kept; 0 keeps none for their age. */
   keepAge: number;
-  /** Bytes. While less is free, age and count do not protect. */
+  /** Bytes. While less is free, those that only count or age keeps go too, the oldest first. */
   minimumFree: number;
 }
 
@@ -52,14 +52,13 @@ export function mustKeep(state: DeleterState): ReadonlyMap<GenerationId, MustKee
 /** A verdict on every generation, oldest first. `now` in milliseconds since the epoch. */
 export function retain(state: DeleterState, wish: Retention, now: number): Verdict[] {
   const forced = mustKeep(state);
-  const short = state.space.free < wish.minimumFree;
   let room = wish.keepCount - state.generations.filter(({ id, complete }) => complete && forced.has(id)).length;
   return state.generations
     .toReversed()
     .map((generation): Verdict => {
       const reason = forced.get(generation.id);
       if (reason !== undefined) return { id: generation.id, keep: reason };
-      if (!generation.complete || short) return { id: generation.id, keep: undefined };
+      if (!generation.complete) return { id: generation.id, keep: undefined };
       if (room-- > 0) return { id: generation.id, keep: "count" };
       // One from the future, made while the clock was wrong or with others in one second, is as young as can be: of age
       // 0.

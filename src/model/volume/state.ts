@@ -2,6 +2,7 @@ import type { IndexTimes } from "../packages/index.ts";
 import type { GenerationRecord } from "./generation.ts";
 import { timeOfId, type GenerationId, type LinkSetId } from "./ids.ts";
 import { rotate, slotsToFill } from "./slots.ts";
+import type { TemplateEdit } from "./template.ts";
 
 export interface Generation {
   id: GenerationId;
@@ -39,10 +40,15 @@ export interface VolumeState {
   interrupted?: Interrupted | undefined;
   /** Names of the subvolumes under commons/, `@var@log` … */
   commons: readonly string[];
+  /** What the fstab of the next generation is made from: the default's own, with what a person did to the template. */
   template: string | undefined;
   /** What else of the volume could not be read, by name, and why: it counts as not being there. */
   unread?: readonly { name: string; reason: string }[];
+  /** What that is; undefined where there is no template. */
+  templateEdit: TemplateEdit | undefined;
   space: { total: number; used: number; free: number };
+  /** Space for going back is held in reserve. */
+  reserve: boolean;
   /** The step at which an installation stopped, or undefined when none is unfinished. */
   unfinished: string | undefined;
 }

@@ -9,6 +9,7 @@ import { firn, firnBinary, type Ran } from "../../kit/firn.ts";
 import { PASSWORD_HASH, machineFlags } from "../../kit/image.ts";
 import { nothingLeft } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
+import { templateAt } from "../../kit/volume.ts";
 import { workFolder } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
@@ -90,7 +91,15 @@ describe("firn image makes what the volume format says", { skip }, () => {
 
   it("the top level holds what the format names and nothing else", () =>
     look((top, _, id) => {
-      assert.deepEqual(readdirSync(top).sort(), ["commons", "current", "fstab", "links", "next", "snapshots"]);
+      assert.deepEqual(readdirSync(top).sort(), [
+        "commons",
+        "current",
+        "fstab",
+        "links",
+        "next",
+        "reserve",
+        "snapshots",
+      ]);
       assert.deepEqual(readdirSync(join(top, "next")), []);
       assert.deepEqual(readdirSync(join(top, "commons")).sort(), COMMONS);
       assert.match(id, ID);
@@ -125,7 +134,7 @@ describe("firn image makes what the volume format says", { skip }, () => {
 
   it("the fstab template mounts root read-only and the commons read-write; the generation's own names the generation", () =>
     look((top, root, id) => {
-      const template = readFileSync(join(top, "fstab"), "utf8");
+      const template = templateAt(top);
       const uuid = /uuid: (\S+)/.exec(sh("btrfs", "filesystem", "show", top))?.[1];
       const rows = template.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
       const shared = COMMONS.map((name) => [

@@ -132,11 +132,32 @@ describe("gc", { skip }, () => {
     const all = (await list(image)).generations.map(({ id }) => id);
     assert.deepEqual((await answer<Plan>(image, "gc", "--dry-run", "--keep", "7")).generations, [all[0]]);
     assert.deepEqual((await answer<Plan>(image, "gc")).generations, all.slice(0, 3));
-    // While less than this is free, neither count nor age protects; the slots do.
+    // While less than this is free, neither count nor age keeps the oldest; the slots do.
     const short = await answer<Plan>(image, "gc", "--keep", "100", "--free", "1900M");
     assert.deepEqual(short.generations, [all[3]]);
     await refused("E_USAGE", image, "gc", "--keep", "many");
     await refused("E_USAGE", image, "gc", "--free", "much");
+  });
+
+  test("on a short disk it deletes the oldest first, and no more than is needed; sizes and a target not reached are said", async () => {
+    const image = await world.image();
+    const grow = "dd if=/dev/urandom of=/opt/big bs=1M count=60 2>/dev/null";
+    for (let number = 1; number < 7; number += 1) await on(image, "run", "--", "sh", "-c", grow);
+    const all = (await list(image)).generations.map(({ id }) => id);
+    const { space } = await answer<{ space: { free: number } }>(image, "status");
+    const target = `${Math.floor(space.free / 2 ** 20) + 50}M`;
+    const plan = await answer<Plan>(image, "gc", "--keep", "100", "--free", target, "--dry-run");
+    assert.match(plan.steps?.join("\n") ?? "", new RegExp(`Delete ${all[2]}, if less than .* are free by then`));
+    const ran = await on(image, "gc", "--keep", "100", "--free", target);
+    assert.match(ran.stderr, new RegExp(`^${all[1]} gave back (5\\d|6\\d) MiB\\.$`, "m"));
+    assert.match(ran.stdout, /^Deleted 2 of 7\.$/m);
+    assert.doesNotMatch(ran.stdout, /not reached/);
+    assert.deepEqual(assertWhole(image).generations, all.slice(2));
+    const more = await on(image, "gc", "--keep", "100", "--free", "1900M");
+    assert.match(more.stdout, /^Deleted 1 of 5\.\nTarget not reached: .* are free, 1\.9 GiB were wanted\./m);
+    const nothing = await answer<{ target: { reached: boolean; free: number } }>(image, "gc", "--free", "1900M");
+    assert.equal(nothing.target.reached, false);
+    assert.ok(nothing.target.free > space.free);
   });
 
   test("drafts of dead runs, and generations that hold subvolumes of their own, go whole", async () => {

@@ -17,6 +17,7 @@ import { attached, mounted, sh } from "../../kit/disk.ts";
 import { firn } from "../../kit/firn.ts";
 import { nothingLeft } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
+import { templateAt } from "../../kit/volume.ts";
 import { workFolder } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
@@ -158,10 +159,7 @@ for (const kernel of [false, true])
         assert.equal(readFileSync(join(root, "etc/motd"), "utf8"), "by hand\n");
         assert.match(sh("btrfs", "property", "get", "-ts", root, "ro"), /ro=true/);
         const own = readFileSync(join(root, "etc/fstab"), "utf8");
-        assert.equal(
-          own,
-          readFileSync(join(top, "fstab"), "utf8").replaceAll("CURRENT_SNAPSHOTS_PATH", `/snapshots/${id}`),
-        );
+        assert.equal(own, templateAt(top).replaceAll("CURRENT_SNAPSHOTS_PATH", `/snapshots/${id}`));
         if (kernel) assert.deepEqual(readdirSync(join(root, "lib/modules")), [stand.kernels.v2.release]);
         assert.equal(readFileSync(join(top, "snapshots", SECOND, "@/etc/alpine-release"), "utf8"), "3.19.1\n");
         assert.ok(!existsSync(join(top, "trial")));

@@ -99,7 +99,7 @@ describe("space", { skip }, () => {
     const plan = await answer<{ steps: string[] }>(image, "add", "--dry-run", "git");
     const opened = plan.steps.findIndex((step) => step.startsWith("Open draft"));
     for (const id of idle) {
-      const at = plan.steps.indexOf(`Delete ${id}`);
+      const at = plan.steps.findIndex((step) => step.startsWith(`Delete ${id}, if less than`));
       assert.ok(at >= 0 && at < opened, `${id} goes before the draft is opened: ${plan.steps.join("; ")}`);
     }
     assert.equal((await list(image)).generations.length, generations.length);

@@ -71,6 +71,11 @@ test("words for the package manager are packages, and never options", () => {
   }
 });
 
+test("space to go back on a full volume is held in reserve by the next change, where none is", () => {
+  const steps = kinds(granted(planChange({ ...state, reserve: false }, wish())));
+  assert.deepEqual(steps.slice(-3), ["hold-reserve", "seal", "commit"]);
+});
+
 test("the plan says in words what each kind of change does", () => {
   const table: readonly (readonly [Change, string])[] = [
     [upgrade, "Upgrade the packages"],
@@ -167,17 +172,17 @@ test("a refusal for space names what could go and the command that does it, what
   const problem = problemIn(planChange(full, wish({ neededBytes: 100 * MiB })));
   assert.equal(
     problem.hint,
-    "These could go: b. `firn gc --free 132M` deletes them; auto-gc = true in /etc/firn/firn.toml does it by itself.",
+    "These could go: b. `firn gc --free 132M` deletes the oldest of them; auto-gc = true in /etc/firn/firn.toml does it by itself.",
   );
 });
 
 test("with auto-gc that goes before the draft is opened, and old link sets with it", () => {
   const full = withFree(0, { booted: id("a"), oldLinkSets: ["L" as never], drafts: ["x.draft"] });
   const steps = granted(planChange(full, wish({ autoGc: true })));
-  const room = ["delete-draft", "delete", "delete-link-sets", "flush", "await-space", "open-draft"];
-  assert.deepEqual(kinds(steps).slice(0, 6), room);
-  assert.deepEqual(steps[1], { kind: "delete", name: "b" });
-  assert.deepEqual(steps[2], { kind: "delete-link-sets", ids: ["L"] });
+  const room = ["delete-draft", "delete-link-sets", "await-space", "delete-while-short", "flush", "require-space"];
+  assert.deepEqual(kinds(steps).slice(0, 7), [...room, "open-draft"]);
+  assert.deepEqual(steps[1], { kind: "delete-link-sets", ids: ["L"] });
+  assert.deepEqual(steps[3], { kind: "delete-while-short", name: "b", target: GENERATION_OVERHEAD });
 });
 
 test("a folder that somebody put beside the generations never makes room", () => {
@@ -189,8 +194,8 @@ test("the base makes no room for its own successor", () => {
   const full = withFree(0);
   const steps = granted(planChange(full, wish({ autoGc: true, base: id("a") })));
   assert.deepEqual(
-    steps.filter(({ kind }) => kind === "delete"),
-    [{ kind: "delete", name: "b" }],
+    steps.flatMap((step) => (step.kind === "delete-while-short" ? [step.name] : [])),
+    ["b"],
   );
 });
 
@@ -215,7 +220,7 @@ test("to make room, neither the base nor a generation that must be kept is delet
       const planned = planChange(any, wish({ id: fresh, autoGc, neededBytes: 5000 * MiB, ...(named ? { base } : {}) }));
       if (isRefusal(planned)) return;
       for (const step of planned) {
-        if (step.kind === "delete") {
+        if (step.kind === "delete" || step.kind === "delete-while-short") {
           assert.ok(autoGc);
           assert.ok(!mustKeep(any).has(id(step.name)));
           assert.notEqual(step.name, named ? base : any.slots[0]);

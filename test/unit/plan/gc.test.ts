@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { mustKeep, type Retention } from "../../../src/model/volume/retention.ts";
 import { deletion, describeGcStep, planGc } from "../../../src/plan/gc.ts";
-import { DAY, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../../fixtures/state.ts";
+import { DAY, MiB, anyVolume, generation, granted, id, idAt, problemIn, volume } from "../../fixtures/state.ts";
 
 const now = 1000 * DAY;
 const nothing: Retention = { keepCount: 0, keepAge: 0, minimumFree: 0 };
@@ -65,13 +65,31 @@ test("where nothing says what boots, gc deletes nothing, named or not, and says 
 
 test("each deletion is a step that says so, and the last one brings them to disk", () => {
   const garbage = { generations: [ids[0]!], drafts: ["x.draft"], linkSets: ["L" as never, "M" as never] };
-  assert.deepEqual(deletion(garbage).map(describeGcStep), [
+  assert.deepEqual(deletion(garbage, true).map(describeGcStep), [
     `Delete ${ids[0]}`,
     "Delete the draft of a run that ended early: x.draft",
     "Delete 2 link sets that are no longer in force",
     "Bring it to disk",
   ]);
-  assert.deepEqual(deletion({ generations: [], drafts: [], linkSets: [] }), []);
+  assert.deepEqual(deletion({ generations: [], drafts: [], linkSets: [] }, false), []);
+  const last = deletion(garbage, false).map(describeGcStep).slice(-2);
+  assert.deepEqual(last, ["Hold space in reserve, to go back on a full volume", "Bring it to disk"]);
+});
+
+test("while less is free than wished, what count or age keeps may go too: the oldest first, and only while it is so", () => {
+  const wish = { keepCount: 8, keepAge: 0, minimumFree: 9000 * MiB };
+  assert.equal(granted(planGc(state, wish, [], now)).short, undefined);
+  const more = { ...wish, minimumFree: 9000 * MiB + 1 };
+  const plan = granted(planGc(state, more, [], now));
+  assert.deepEqual(plan.generations, ids.slice(0, 2), "these go, whatever is free");
+  assert.deepEqual(plan.short, { target: more.minimumFree, generations: ids.slice(2, 9) });
+  const steps = deletion(plan, true).map(describeGcStep);
+  assert.deepEqual(steps.slice(2, 5), [
+    "Wait for the space to be given back",
+    `Delete ${ids[2]}, if less than 8.8 GiB are free by then`,
+    `Delete ${ids[3]}, if less than 8.8 GiB are free by then`,
+  ]);
+  assert.equal(granted(planGc(state, more, [ids[0]!], now)).short, undefined, "a named one is all that was asked for");
 });
 
 test("whoever names it, a generation goes only when nothing keeps it, and naming many deletes all or none", () => {

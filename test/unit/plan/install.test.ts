@@ -41,7 +41,7 @@ test("an installation's plan reads as what happens to this disk", () => {
 
 test("an image is made first, with room for what will be in it, and has no swap unless asked", () => {
   const [make, , format] = plan("image");
-  assert.deepEqual(make, { kind: "create-image", bytes: 20_480 * MiB, neededBytes: 164 * MiB });
+  assert.deepEqual(make, { kind: "create-image", bytes: 20_480 * MiB, neededBytes: 196 * MiB });
   assert.equal(describeInstallStep(format!), "Format: FAT32, btrfs");
 });
 

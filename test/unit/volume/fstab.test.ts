@@ -5,6 +5,7 @@ import {
   PLACEHOLDER,
   addCommons,
   commonsOf,
+  mountPoints,
   parseFstab,
   removeCommons,
   renderFstab,
@@ -188,4 +189,21 @@ test("the generation of an fstab is that of its root, however the subvolume is s
   assert.equal(rootGeneration("U / btrfs subvol=//snapshots/ID/@ 0 0"), "ID");
   assert.equal(rootGeneration("U / ext4 rw 0 0\nU /x btrfs subvol=/snapshots/ID/@ 0 0"), undefined);
   assert.equal(rootGeneration(""), undefined);
+});
+
+test("mount points are the root's, or the commons' that they lie in; the kernel's and other mounts' are nobody's", () => {
+  const text = `U / btrfs subvol=/snapshots/x/@ 0 0
+U /var/lib btrfs subvol=/commons/@var@lib 0 0
+U /var/lib/docker btrfs subvol=/commons/@var@lib@docker 0 0
+/dev/b /data ext4 rw 0 0
+/dev/c /data/deep ext4 rw 0 0
+tmpfs /run/x tmpfs rw 0 0
+shm /dev/shm tmpfs rw 0 0
+/dev/d none swap sw 0 0
+`;
+  assert.deepEqual(mountPoints(text), [
+    { path: "/var/lib", commons: undefined, inside: "/var/lib" },
+    { path: "/var/lib/docker", commons: "@var@lib", inside: "/docker" },
+    { path: "/data", commons: undefined, inside: "/data" },
+  ]);
 });

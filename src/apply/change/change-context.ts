@@ -1,6 +1,5 @@
 import type { PathChange } from "../../host/volume/compare-trees.ts";
 import type { Within } from "../../host/kernel/within.ts";
-import type { Report } from "../../report/report.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";

@@ -24,7 +24,7 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const [before, after] = [generationRoot(volume.top, from), generationRoot(volume.top, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
     // Two fstabs may differ in nothing but the generation that they mount.
-    const files = comparePaths(before.path, after.path).filter(
+    const files = comparePaths(before.locate("/"), after.locate("/")).filter(
       ({ path }) => path !== "etc/fstab" || templateIn(before) !== templateIn(after),
     );
     const texts = files

@@ -80,7 +80,7 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   },
   fstab: (_, context) => writeFstab(context),
   compare: (_, context) => {
-    context.files = comparePaths(baseRoot(context).path, opened(context).root.path).filter(
+    context.files = comparePaths(baseRoot(context).locate("/"), opened(context).root.locate("/")).filter(
       ({ path }) => path !== "etc/fstab",
     );
   },

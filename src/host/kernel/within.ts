@@ -124,12 +124,12 @@ export class Within implements Disposable {
     return sys.textAt(this.directory.number, name, max, this.rule) ?? undefined;
   }
 
-  /** The names in a directory, sorted; empty where there is none, or it lies outside. */
+  /** The names in a directory, sorted; empty where there is none. */
   names(name = "."): string[] {
     try {
       return sys.namesAt(this.directory.number, name, this.rule).sort();
     } catch (error) {
-      if (isSysError(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return [];
+      if (isSysError(error, "ENOENT", "ENOTDIR")) return [];
       throw error;
     }
   }

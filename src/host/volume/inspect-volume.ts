@@ -20,14 +20,18 @@ import { superblockAt, type Volume } from "./open-volume.ts";
 type Unread = NonNullable<VolumeState["unread"]>[number][];
 
 /** What is optional to read; what cannot be read is noted, and stops nothing. */
-function ifReadable<T>(unread: Unread, name: string, read: (name: string) => T): T | undefined {
+function ifReadable<T>(unread: Unread, name: string, read: () => T): T | undefined {
   try {
-    return read(name);
+    return read();
   } catch (error) {
     if (!isSysError(error)) throw error;
     unread.push({ name, reason: error.reason });
     return undefined;
   }
+}
+
+function namesIn(top: Within, name: string, unread: Unread): string[] {
+  return ifReadable(unread, name, () => top.names(name)) ?? [];
 }
 
 /** Where a symlink leads, by the last part of what it says. */
@@ -49,7 +53,7 @@ function readSlots(
   unread: Unread,
 ): { slots: GenerationId[]; slotCount: number } {
   if (linkSet === undefined) return { slots: [], slotCount: 0 };
-  const entries = top.names(layout.linkSet(linkSet)).filter((name) => /^\d+$/.test(name));
+  const entries = namesIn(top, layout.linkSet(linkSet), unread).filter((name) => /^\d+$/.test(name));
   const slots = entries
     .sort((a, b) => Number(a) - Number(b))
     .flatMap((slot) => {
@@ -164,14 +168,13 @@ export function inspect(volume: Volume): VolumeState {
     ...readSlots(top, linkSet, unread),
     generations,
     drafts,
-    oldLinkSets: top
-      .names(layout.links)
+    oldLinkSets: namesIn(top, layout.links, unread)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
     booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
     trial: trial === undefined ? undefined : parseGenerationId(trial),
-    commons: top.names(layout.commons).filter((name) => !name.endsWith(DRAFT)),
-    template: ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE)),
+    commons: namesIn(top, layout.commons, unread).filter((name) => !name.endsWith(DRAFT)),
+    template: ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_TEMPLATE)),
     unread,
     space: spaceOf(volume.path, top.directory, volume.access),
     unfinished,

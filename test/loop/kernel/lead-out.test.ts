@@ -7,11 +7,12 @@ import { before, beforeEach, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
-import { answer, attempt, current, list, on, refused } from "../../kit/verbs.ts";
-import { assertWhole, has, mounted } from "../../kit/volume.ts";
+import { traced } from "../../kit/trace.ts";
+import { answer, attempt, commandLine, current, list, on, refused } from "../../kit/verbs.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld, workFolder } from "../../kit/world.ts";
 
-const skip = requires("root", "loop", "mirror");
+const skip = requires("root", "loop", "mirror", "strace");
 
 const SECRET = "the host's own\n";
 const DRAFT = "20200101000000abcdefgh.draft";
@@ -144,6 +145,8 @@ describe("what leads out of a volume", { skip }, () => {
       const { status, stdout } = await harmless(() => attempt(image, "list", "--json"));
       assert.equal(status, name === "snapshots" ? 50 : 0, "who only reads is told what can be read");
       assert.ok(!stdout.includes(DRAFT), "and nothing of the host's");
+      if (name === "links" || name === "commons")
+        assert.match((await on(image, "list")).stdout, new RegExp(`/${name}\\S* cannot be read: `));
     });
   }
 
@@ -207,6 +210,21 @@ describe("what leads out of a volume", { skip }, () => {
       "rw",
     );
     await harmless(() => on(image, "run", "--", "touch", "/etc/third"));
+  });
+
+  test("a link of the volume that the disk does not give back stops no reader, and is told of", async () => {
+    const image = world.copy(base);
+    const { calls } = await traced(commandLine(image, "list"), "readlinkat");
+    assert.ok(calls.length > 4, "current, and a slot each");
+    for (const when of calls.keys()) {
+      const { status, stdout } = await traced(
+        commandLine(image, "list"),
+        "readlinkat",
+        `readlinkat:error=EIO:when=${when + 1}`,
+      );
+      assert.equal(status, 0);
+      assert.match(stdout, /\/(current|trial|links\/.*) cannot be read: /);
+    }
   });
 
   for (const [what, make] of [

@@ -247,6 +247,18 @@ describe("what leads out of a volume", { skip }, () => {
     });
   }
 
+  for (const make of ["mkdir", "mkfifo"]) {
+    test(`a firn.toml that a person made with ${make} stops no change that could mend it`, async () => {
+      const image = world.copy(base);
+      const file = "/etc/firn/firn.toml";
+      await on(image, "run", "--", "sh", "-c", `rm -f ${file}; mkdir -p /etc/firn; ${make} ${file}`);
+      await refused("E_CONFIG_FILE", image, "gc");
+      const ran = await on(image, "run", "--", "rm", "-r", file);
+      assert.match(ran.stderr, /firn.toml cannot be read: .* The defaults hold/);
+      await on(image, "gc");
+    });
+  }
+
   test("files of a generation that are pipes or devices hold nobody up, and are not written to", async () => {
     const image = world.copy(base);
     const id = await current(image);

@@ -116,6 +116,14 @@ describe("what leads out of a volume", { skip }, () => {
     assertWhole(image);
   });
 
+  test("a boot file is written anew beside what was left there under the name, and not through it", async () => {
+    const image = world.copy(base);
+    const kernel = "/boot/vmlinuz-virt";
+    const script = `set -e; cp ${kernel} /tmp/k; cat /tmp/k >${kernel}; truncate -s $(($(stat -c %s /tmp/k) + 1048576)) ${kernel}; ln -s ${secret} ${kernel}.firn-new`;
+    await harmless(() => on(image, "run", "--", "sh", "-c", script));
+    assertWhole(image);
+  });
+
   for (const name of ["snapshots", "links", "commons", "next"]) {
     test(`${name}/ that is a link is refused by whatever writes, and nothing is deleted or made behind it`, async () => {
       const image = world.copy(base);

@@ -41,7 +41,7 @@ export function diff(flags: ReadFlags, [first, second]: readonly string[]): Resu
     const [before, after] = [generationRoot(volume.top, from), generationRoot(volume.top, to)];
     const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
     const sameTemplate = templateIn(before) === templateIn(after);
-    const files = comparePaths(before.path, after.path)
+    const files = comparePaths(before.locate("/"), after.locate("/"))
       .filter((change) => !(sameTemplate && isOwnFstab(change)))
       .map(({ path, kind, what }) => ({ path: `/${path}`, kind, what: what() }))
       .filter(({ kind, what }) => kind !== "changed" || what.length > 0);

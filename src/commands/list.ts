@@ -3,6 +3,7 @@ import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, type Generation, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import { approximateSize } from "../model/text/size.ts";
+import { layout } from "../model/volume/layout.ts";
 import { table, type Result } from "../report/result.ts";
 import { reading, type ReadFlags } from "./session/session.ts";
 
@@ -57,6 +58,10 @@ export function faults({ generations, unread = [] }: VolumeState): string[] {
     .concat(lines);
 }
 
+function isUnread({ unread = [] }: VolumeState, name: string): boolean {
+  return unread.some((one) => one.name === name);
+}
+
 /** A line when slots of the menu lead nowhere: rEFInd would wait for a key there. */
 export function danglingSlots(state: VolumeState): string[] {
   const missing = state.slotCount - state.slots.length;
@@ -94,7 +99,7 @@ export function list(flags: ReadFlags): Result {
         : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
       ...danglingSlots(state),
       ...faults(state),
-      ...(state.linkSet === undefined && state.unfinished === undefined
+      ...(state.linkSet === undefined && state.unfinished === undefined && !isUnread(state, layout.current)
         ? ["`current` is missing: nothing boots."]
         : []),
     ];

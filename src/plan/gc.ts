@@ -32,6 +32,7 @@ const why: Readonly<Record<MustKeep, string>> = {
   pinned: "is pinned",
   unreadable: "has a record that cannot be read, and may be pinned,",
   "last known good": "is the last one known to be good",
+  unknown: "may be what boots, since a link of the volume cannot be read,",
   foreign: "has no root and was not made by firn",
 };
 

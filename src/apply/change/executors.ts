@@ -69,7 +69,9 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     const [before, after] = [baseRoot(context), opened(context).root];
     // Two fstabs may differ in nothing but the generation that they mount.
     const sameFstab = templateIn(before) === templateIn(after);
-    context.files = comparePaths(before.path, after.path).filter((change) => !(sameFstab && isOwnFstab(change)));
+    context.files = comparePaths(before.locate("/"), after.locate("/")).filter(
+      (change) => !(sameFstab && isOwnFstab(change)),
+    );
   },
   "discard-unchanged": (_, context, work) => {
     if (context.files.some((change) => !packageManager.isBookkeeping(change))) return;

@@ -1,6 +1,6 @@
 import { runPlan, type Executors, type Standing } from "../../apply/run-plan.ts";
 import { VolumeStore } from "../../apply/store/volume-store.ts";
-import { problemOf } from "../../host/kernel/failure.ts";
+import { isSysError, problemOf } from "../../host/kernel/failure.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
 import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
 import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
@@ -57,11 +57,22 @@ export function reading(flags: ReadFlags, use: (session: ReadSession) => Result)
   return use({ volume, state: inspect(volume) });
 }
 
+/** Throws E_CONFIG_FILE where something is there that cannot be read, which some commands can do without. */
+function configText(root: Within): string | undefined {
+  try {
+    return root.text("/etc/firn/firn.toml");
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    const message = `/etc/firn/firn.toml cannot be read: ${error.reason}.`;
+    throw new FirnError("E_CONFIG_FILE", message, "Make it a file, or remove it: `firn run`.");
+  }
+}
+
 function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
   const slot0 = state.slots[0];
   using host = Within.root("/");
   const root = volume.running ? host : slot0 && generationRoot(volume.top, slot0);
-  const text = root?.text("/etc/firn/firn.toml");
+  const text = root && configText(root);
   return text === undefined ? defaultFirnConfig() : orThrow(parseFirnToml(text));
 }
 

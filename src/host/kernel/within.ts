@@ -101,7 +101,7 @@ export class Within implements Disposable {
     return sys.statAt(this.directory.number, name, false, this.rule) ?? undefined;
   }
 
-  /** A symlink counts, wherever it leads; what a name leads out for is not there. */
+  /** A symlink counts, wherever it leads; what lies outside is not there. */
   exists(name: string): boolean {
     return sys.existsAt(this.directory.number, name, this.rule);
   }
@@ -124,12 +124,12 @@ export class Within implements Disposable {
     return sys.textAt(this.directory.number, name, max, this.rule) ?? undefined;
   }
 
-  /** The names in a directory, sorted; empty where there is none, or it lies outside. */
+  /** The names in a directory, sorted; empty where there is none. */
   names(name = "."): string[] {
     try {
       return sys.namesAt(this.directory.number, name, this.rule).sort();
     } catch (error) {
-      if (isSysError(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return [];
+      if (isSysError(error, "ENOENT", "ENOTDIR")) return [];
       throw error;
     }
   }
@@ -141,20 +141,14 @@ export class Within implements Disposable {
 
   /** A regular file, opened without ever waiting. Throws SysError for anything else. */
   private file(name: string, flags: number, mode = 0): Fd {
-    const require = (found: FileStat | undefined): void => {
-      if (found !== undefined && typeOf(found) !== "file")
-        throw new SysError("EINVAL", "open", name, "No regular file");
-    };
-    // Before, since opening a device does something; after, since it may be another one by then.
-    require(this.stat(name));
-    const fd = this.open(name, flags | O.NONBLOCK | O.NOCTTY, mode);
-    try {
-      require(fd.stat());
-      return fd;
-    } catch (error) {
+    // Before, since opening a device does something; after, since another may have its name by then.
+    const found = this.stat(name);
+    if (found === undefined || typeOf(found) === "file") {
+      const fd = this.open(name, flags | O.NONBLOCK | O.NOCTTY, mode);
+      if (typeOf(fd.stat()) === "file") return fd;
       fd[Symbol.dispose]();
-      throw error;
     }
+    throw new SysError("EINVAL", "open", name, "No regular file");
   }
 
   /** The regular file at a name, which leads there through no symlink. */

@@ -29,14 +29,18 @@ import { superblockAt, type Volume } from "./open-volume.ts";
 type Unread = NonNullable<VolumeState["unread"]>[number][];
 
 /** What is optional to read; what cannot be read is noted, and stops nothing. */
-function ifReadable<T>(unread: Unread, name: string, read: (name: string) => T): T | undefined {
+function ifReadable<T>(unread: Unread, name: string, read: () => T): T | undefined {
   try {
-    return read(name);
+    return read();
   } catch (error) {
     if (!isSysError(error)) throw error;
     unread.push({ name, reason: error.reason });
     return undefined;
   }
+}
+
+function namesIn(top: Within, name: string, unread: Unread): string[] {
+  return ifReadable(unread, name, () => top.names(name)) ?? [];
 }
 
 /** Where a symlink leads, by the last part of what it says. */
@@ -58,7 +62,7 @@ function readSlots(
   unread: Unread,
 ): { slots: GenerationId[]; slotCount: number } {
   if (linkSet === undefined) return { slots: [], slotCount: 0 };
-  const entries = top.names(layout.linkSet(linkSet)).filter((name) => /^\d+$/.test(name));
+  const entries = namesIn(top, layout.linkSet(linkSet), unread).filter((name) => /^\d+$/.test(name));
   const slots = entries
     .sort((a, b) => Number(a) - Number(b))
     .flatMap((slot) => {
@@ -194,7 +198,7 @@ function readFstabs(
       if (template !== undefined) yield template;
     }
   }
-  const file = ifReadable(unread, layout.fstab, (name) => top.text(name, LARGEST_TEMPLATE));
+  const file = ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_TEMPLATE));
   const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
   const template = slot0 === undefined ? templateEdit?.edited : templateFor(generationRoot(top, slot0), templateEdit);
   return { template, templateEdit };
@@ -208,7 +212,7 @@ export function inspect(volume: Volume): VolumeState {
   const linkSet = current === undefined ? undefined : parseLinkSetId(current);
   const entries = top.names(layout.snapshots);
   const drafts = entries.filter((name) => draftId(name) !== undefined);
-  const commons = top.names(layout.commons);
+  const commons = namesIn(top, layout.commons, unread);
   const booted = volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined;
   const menu = readSlots(top, linkSet, unread);
   const interrupted = interruptedCommit(top, { linkSet, booted, slots: menu.slots }, unread);
@@ -232,8 +236,7 @@ export function inspect(volume: Volume): VolumeState {
     generations,
     drafts: draftNames(top, drafts, commons, interrupted),
     interrupted,
-    oldLinkSets: top
-      .names(layout.links)
+    oldLinkSets: namesIn(top, layout.links, unread)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
     booted,

@@ -1,5 +1,6 @@
 /** What gc keeps. Open to the other doors: firn.toml sets it. */
 import { isMinted, type GenerationId } from "./ids.ts";
+import { layout } from "./layout.ts";
 import { createdAt, lastKnownGood, type DeleterState } from "./state.ts";
 
 /** What gc keeps beside what it must keep. */
@@ -13,8 +14,8 @@ export interface Retention {
 }
 
 /**
- * `unreadable`: its record may say that it is pinned. `foreign`: a folder without a root under a name that firn does
- * not give.
+ * `unreadable`: its record may say that it is pinned. `unknown`: a link that could not be read may name it. `foreign`:
+ * a folder without a root under a name that firn does not give.
  */
 export type MustKeep =
   | "unreadable"
@@ -24,7 +25,8 @@ export type MustKeep =
   | "trial"
   | "pinned"
   | "last known good"
-  | "foreign";
+  | "foreign"
+  | "unknown";
 export type KeepReason = MustKeep | "count" | "age";
 
 export interface Verdict {
@@ -46,7 +48,14 @@ export function mustKeep(state: DeleterState): ReadonlyMap<GenerationId, MustKee
   keep(lastKnownGood(state), "last known good");
   for (const { id, complete } of state.generations) if (!complete && !isMinted(id)) keep(id, "foreign");
   for (const { id, complete, fault } of state.generations) if (complete && fault !== undefined) keep(id, "unreadable");
+  if (state.unread?.some(({ name }) => namesGenerations(name)))
+    for (const { id } of state.generations) keep(id, "unknown");
   return reasons;
+}
+
+/** Whether something of the volume says what boots, or may boot. */
+function namesGenerations(name: string): boolean {
+  return name === layout.current || name === layout.trial || name.startsWith(layout.links);
 }
 
 /** A verdict on every generation, oldest first. `now` in milliseconds since the epoch. */

@@ -19,7 +19,34 @@ const descriptors = (): number => sys.readdir("/proc/self/fd").length;
 const spawn = (argv: string[], fds: number[], folder: string | null = null): number =>
   sys.spawn(argv, [], fds, null, folder);
 
+/** What becomes of names that lead out of /etc, and of what is no file, by a volume's rule and by a root's. */
+function within(): string[] {
+  const etc = sys.open("/etc", sys.O.RDONLY | sys.O.DIRECTORY, 0);
+  const top = sys.open("/", sys.O.RDONLY | sys.O.DIRECTORY, 0);
+  const { BENEATH, IN_ROOT, NO_SYMLINKS, NO_XDEV } = sys.RESOLVE;
+  const strict = BENEATH | NO_SYMLINKS | NO_XDEV;
+  const found = [
+    failure(() => sys.openAt(etc, "../etc/passwd", sys.O.RDONLY, 0, strict)),
+    failure(() => sys.openAt(etc, "/etc/passwd", sys.O.RDONLY, 0, strict)),
+    failure(() => sys.openAt(top, "proc/self/fd", sys.O.RDONLY, 0, strict)),
+    failure(() => sys.openAt(top, "proc/self/cwd/x", sys.O.RDONLY, 0, IN_ROOT)),
+    failure(() => sys.openAt(etc, "../../etc/passwd", sys.O.RDONLY, 0, IN_ROOT)),
+    failure(() => sys.textAt(top, "etc", 9, IN_ROOT)),
+    failure(() => sys.textAt(top, "etc/passwd", 9, IN_ROOT)),
+    failure(() => sys.textAt(top, "dev/null", 9, IN_ROOT)),
+    failure(() => sys.mkdirAt(etc, "..", 0o755, IN_ROOT)),
+    failure(() => sys.unlinkAt(top, "etc/..", strict)),
+    failure(() => sys.renameAt(etc, "passwd", "../passwd", 0, strict)),
+    String(sys.textAt(etc, "nowhere/passwd", 9, strict)),
+    String(sys.existsAt(etc, "../etc/passwd", strict)),
+  ];
+  sys.close(etc);
+  sys.close(top);
+  return found;
+}
+
 const before = descriptors();
+const names = within();
 const spawned = new Set<string>();
 for (let tries = 0; tries < 100; tries++) {
   spawned.add(failure(() => spawn(["/nowhere"], [0, 1, 2])));
@@ -43,6 +70,7 @@ const answer = {
   links: inFolder.filter((name) => sys.readlink(`${folder}/link to ${name}`) === name).length,
   cutShort: failure(() => sys.unlink(`${folder}/bytes\0more`)),
   spawned: [...spawned],
+  within: names,
   leaked: descriptors() - before,
   children: failure(() => sys.wait(-1, true)),
   poll: failure(() => sys.poll(Array<number>(9).fill(0), 0)),

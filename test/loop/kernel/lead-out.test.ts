@@ -7,11 +7,12 @@ import { before, beforeEach, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
-import { answer, attempt, current, list, on, refused } from "../../kit/verbs.ts";
+import { traced } from "../../kit/trace.ts";
+import { answer, attempt, commandLine, current, list, on, refused } from "../../kit/verbs.ts";
 import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld, workFolder } from "../../kit/world.ts";
 
-const skip = requires("root", "loop", "mirror");
+const skip = requires("root", "loop", "mirror", "strace");
 
 const SECRET = "the host's own\n";
 const DRAFT = "20200101000000abcdefgh.draft";
@@ -115,6 +116,14 @@ describe("what leads out of a volume", { skip }, () => {
     assertWhole(image);
   });
 
+  test("a boot file is written anew beside what was left there under the name, and not through it", async () => {
+    const image = world.copy(base);
+    const kernel = "/boot/vmlinuz-virt";
+    const script = `set -e; cp ${kernel} /tmp/k; cat /tmp/k >${kernel}; truncate -s $(($(stat -c %s /tmp/k) + 1048576)) ${kernel}; ln -s ${secret} ${kernel}.firn-new`;
+    await harmless(() => on(image, "run", "--", "sh", "-c", script));
+    assertWhole(image);
+  });
+
   for (const name of ["snapshots", "links", "commons", "next"]) {
     test(`${name}/ that is a link is refused by whatever writes, and nothing is deleted or made behind it`, async () => {
       const image = world.copy(base);
@@ -144,6 +153,8 @@ describe("what leads out of a volume", { skip }, () => {
       const { status, stdout } = await harmless(() => attempt(image, "list", "--json"));
       assert.equal(status, name === "snapshots" ? 50 : 0, "who only reads is told what can be read");
       assert.ok(!stdout.includes(DRAFT), "and nothing of the host's");
+      if (name === "links" || name === "commons")
+        assert.match((await on(image, "list")).stdout, new RegExp(`/${name}\\S* cannot be read: `));
     });
   }
 
@@ -209,6 +220,21 @@ describe("what leads out of a volume", { skip }, () => {
     await harmless(() => on(image, "run", "--", "touch", "/etc/third"));
   });
 
+  test("a link of the volume that the disk does not give back stops no reader, and is told of", async () => {
+    const image = world.copy(base);
+    const { calls } = await traced(commandLine(image, "list"), "readlinkat");
+    assert.ok(calls.length > 4, "current, and a slot each");
+    for (const when of calls.keys()) {
+      const { status, stdout } = await traced(
+        commandLine(image, "list"),
+        "readlinkat",
+        `readlinkat:error=EIO:when=${when + 1}`,
+      );
+      assert.equal(status, 0);
+      assert.match(stdout, /\/(current|trial|links\/.*) cannot be read: /);
+    }
+  });
+
   for (const [what, make] of [
     ["a directory", (file) => `mkdir ${file}`],
     ["a named pipe", (file) => `mkfifo ${file}`],
@@ -226,6 +252,18 @@ describe("what leads out of a volume", { skip }, () => {
       if (what === "a directory") return;
       await harmless(() => on(image, "run", "--", "touch", "/etc/third"));
       assertWhole(image);
+    });
+  }
+
+  for (const make of ["mkdir", "mkfifo"]) {
+    test(`a firn.toml that a person made with ${make} stops no change that could mend it`, async () => {
+      const image = world.copy(base);
+      const file = "/etc/firn/firn.toml";
+      await on(image, "run", "--", "sh", "-c", `rm -f ${file}; mkdir -p /etc/firn; ${make} ${file}`);
+      await refused("E_CONFIG_FILE", image, "gc");
+      const ran = await on(image, "run", "--", "rm", "-r", file);
+      assert.match(ran.stderr, /firn.toml cannot be read: .* The defaults hold/);
+      await on(image, "gc");
     });
   }
 

@@ -24,6 +24,7 @@ interface Answer {
   links: number;
   cutShort: string;
   spawned: string[];
+  within: string[];
   leaked: number;
   children: string;
   poll: string;
@@ -69,6 +70,24 @@ test("a program that cannot be started leaves neither a descriptor nor a child b
   assert.deepEqual(answer.spawned, ["exec ENOENT", "dup EBADF", "spawn ENOENT"]);
   assert.equal(answer.leaked, 0);
   assert.equal(answer.children, "wait ECHILD");
+});
+
+test("a name does not lead out of a directory, and what is no small regular file is not read as one", () => {
+  assert.deepEqual(answer.within, [
+    "open EXDEV",
+    "open EXDEV",
+    "open EXDEV",
+    "open EXDEV",
+    "open ENOENT",
+    "read EISDIR",
+    "read EFBIG",
+    "read EINVAL",
+    "mkdir EINVAL",
+    "unlink EINVAL",
+    "rename EXDEV",
+    "null",
+    "false",
+  ]);
 });
 
 test("more descriptors than poll looks at are refused, not dropped", () => assert.equal(answer.poll, "poll EINVAL"));

@@ -177,6 +177,17 @@ test("no module of Node is named in src, not even in a string", () => {
   assert.deepEqual(named, []);
 });
 
+/** `${top}/…`, `${draft.root.path}/…`: whatever such a path holds may lead elsewhere by the time it is used. */
+const JOINED = /\$\{(?:\w+\.)*(?:top|volume|draft|generation|root|chroot)(?:\.path|\.locate\("[^"]*"\))?\}\//;
+
+/** What is walked there are real directories; what was unpacked there lies in firn's own folder in memory. */
+const walking = ["src/host/volume/compare-trees.ts", "src/host/packages/apk/bootstrap.ts"];
+
+test("nothing is joined by hand to the path of a volume or a root: names below it are Within's", () => {
+  const joined = source.filter((file) => JOINED.test(read(file)));
+  assert.deepEqual(joined.sort(), [...walking].sort());
+});
+
 test(`no file passes ${LONGEST} lines`, () => {
   const long = everything
     .map((file) => ({ file, lines: read(file).split("\n").length - 1 }))

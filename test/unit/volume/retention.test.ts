@@ -22,6 +22,12 @@ test("nothing but what must be kept is kept when nothing is asked", () => {
   assert.deepEqual(gone(state, nothing), ids.slice(0, 9));
 });
 
+test("while a link that says what boots cannot be read, all are kept; the template is no such link", () => {
+  for (const name of ["current", "trial", "links/20210411213742qwrXAJBz/1"])
+    assert.deepEqual(gone({ ...state, unread: [{ name, reason: "I/O error" }] }, nothing), []);
+  assert.equal(gone({ ...state, unread: [{ name: "fstab", reason: "I/O error" }] }, nothing).length, 9);
+});
+
 test("a count keeps the newest, and counts those that must be kept", () => {
   assert.deepEqual(gone(state, { ...nothing, keepCount: 3 }), ids.slice(0, 7));
   const pinned = volume([generation(ids[0]!, { pinned: true }), ...ten.slice(1)], { slots: [ids[9]!] });

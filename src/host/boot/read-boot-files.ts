@@ -1,6 +1,4 @@
-import { enterRoot } from "../kernel/chroot.ts";
 import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
-import { run, runPiped } from "../kernel/run.ts";
 import { lstat, typeOf } from "../kernel/stat.ts";
 import { fileLayout } from "../kernel/subvolumes.ts";
 import {
@@ -12,15 +10,10 @@ import {
   type BootSubject,
   type KernelFacts,
 } from "../../model/boot/checks.ts";
-import {
-  initramfsContent,
-  initramfsFormat,
-  kernelRelease,
-  unreadable,
-  type InitramfsContent,
-} from "../../model/boot/kernel-image.ts";
+import { kernelRelease, unreadable } from "../../model/boot/kernel-image.ts";
+import { readInitramfs } from "./read-initramfs.ts";
 import { peLength } from "../../model/boot/pe.ts";
-import { FirnError, orThrow, type Refusal } from "../../model/problem.ts";
+import { orThrow, type Refusal } from "../../model/problem.ts";
 
 /** Bytes of a kernel that hold the PE header and the version string. */
 const HEAD = 65_536;
@@ -78,27 +71,6 @@ function releaseIn(place: Place): string {
   return releaseOf(kernelFacts(place)) ?? "";
 }
 
-/** Read by the generation's own programs, to the end; undefined where they cannot. */
-function readInitramfs({ top, root }: Place, path: string, release: string): InitramfsContent | undefined {
-  const inside = path.slice(root.length);
-  const format = initramfsFormat(readBytes(path, 0, 16));
-  if (format === undefined) return undefined;
-  // busybox's programs want a /dev, which the root of a generation made by hand need not have.
-  using chroot = enterRoot({ top, root, commons: [], readonly: true });
-  const where = { chroot: chroot.path };
-  try {
-    if (format !== "cpio") run([format, "-t", inside], where);
-    const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
-    const { stdout } = runPiped([...unpack, inside], ["cpio", "-t"], where);
-    const builtin = readTextIfAny(insideRoot(root, `/lib/modules/${release}/modules.builtin`)) ?? "";
-    return initramfsContent(stdout, release, builtin);
-  } catch (error) {
-    // It is damaged, or cpio met the end of the file before the end of the archive.
-    if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return undefined;
-    throw error;
-  }
-}
-
 type Asked = (place: Place, subject: BootSubject) => Refusal | undefined;
 
 /** A check with what gathers its facts, which happens only where it applies. */
@@ -126,7 +98,11 @@ const registry: { readonly [Name in keyof BootFacts]: Asked } = {
   initramfs: asked(bootChecks.initramfs, (place) => {
     const { initramfs } = bootFiles(place.root, place.flavor);
     const release = releaseIn(place);
-    return { name: nameIn(place, initramfs), release, content: readInitramfs(place, initramfs, release) };
+    return {
+      name: nameIn(place, initramfs),
+      release,
+      content: readInitramfs(place.top, place.root, initramfs, release),
+    };
   }),
   readable: asked(bootChecks.readable, (place) =>
     Object.values(bootFiles(place.root, place.flavor)).map((path) => ({

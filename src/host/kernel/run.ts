@@ -106,8 +106,8 @@ export function run(argv: readonly string[], options: RunOptions = {}): Finished
 }
 
 /**
- * Runs `first | second` and gives what the second printed; `stdin` is the first's. Throws when the second fails; the first's own words are
- * dropped.
+ * Runs `first | second` and gives what the second printed; `stdin` is the first's. Throws when the second fails; the
+ * first's own words are dropped.
  */
 export function runPiped(first: readonly string[], second: readonly string[], options: RunOptions = {}): Finished {
   const [read, write] = sys.pipe();

@@ -1,4 +1,7 @@
+import type { Problem } from "../../model/problem.ts";
+import { approximateSize } from "../../model/text/size.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
+import { cleanUp } from "../kernel/failure.ts";
 import { Fd } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { filesystemSpace } from "../kernel/stat.ts";
@@ -6,7 +9,8 @@ import { blockGroups, startCleaner } from "../kernel/subvolumes.ts";
 
 /** Block group types and profiles, linux/btrfs_tree.h. */
 const DATA = 1;
-const METADATA_AND_SYSTEM = 2 + 4;
+const METADATA = 4;
+const METADATA_AND_SYSTEM = 2 + METADATA;
 const TWO_COPIES = 16 + 32 + 64;
 const THREE_COPIES = 512;
 const FOUR_COPIES = 1024;
@@ -16,16 +20,51 @@ const LOOK = 50;
 const QUIET = 1000;
 const PATIENCE = 60_000;
 
+const copiesIn = (flags: number): number =>
+  flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
+
 /** Bytes free in data block groups and where no block group is yet. */
 function unused(fd: Fd, total: number): number {
   let free = total;
   for (const [flags, size, used] of blockGroups(fd)) {
     const kind = flags & (DATA | METADATA_AND_SYSTEM);
-    if (kind === 0) continue;
-    const copies = flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
-    free -= (kind & DATA ? used : size) * copies;
+    if (kind !== 0) free -= (kind & DATA ? used : size) * copiesIn(flags);
   }
   return Math.max(0, free);
+}
+
+/** What the kernel keeps of the metadata for itself is an entry without a kind: BTRFS_SPACE_INFO_GLOBAL_RSV. */
+const RESERVE = 2 ** 49;
+/** Bytes of metadata below which changes fail, and of data above which that is worth a word. */
+const SCARCE = 8 << 20;
+const AMPLE = 16 << 20;
+
+/** Bytes free for data on a filesystem whose metadata has no room left; undefined while it has some. */
+function freeForDataOnly(path: string): number | undefined {
+  using fd = Fd.directory(path);
+  let [data, metadata, nowhere] = [0, 0, filesystemSpace(path).total];
+  for (const [flags, size, used] of blockGroups(fd)) {
+    if (flags === RESERVE) metadata -= size;
+    const kind = flags & (DATA | METADATA_AND_SYSTEM);
+    if (kind !== 0) nowhere -= size * copiesIn(flags);
+    if (kind & DATA) data += size - used;
+    else if (kind & METADATA) metadata += size - used;
+  }
+  return metadata + nowhere / 2 < SCARCE && data >= AMPLE ? data : undefined;
+}
+
+/** A problem of the filesystem at `path`, which says so when it is only for metadata that there is no room. */
+export function explainFull(path: string, problem: Problem): Problem {
+  let free: number | undefined;
+  cleanUp(() => {
+    if (problem.code === "E_NO_SPACE") free = freeForDataOnly(path);
+  });
+  if (free === undefined) return problem;
+  return {
+    ...problem,
+    message: `There is no room for btrfs's metadata, though ${approximateSize(free)} are free for data. ${problem.message}`,
+    hint: "Fewer generations (`firn gc`) and fewer files need less of it. A larger volume gives it room, and so does btrfs balance start -dusage=50 MOUNTPOINT where much is free for data.",
+  };
 }
 
 /**

@@ -11,7 +11,7 @@ import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
 
-/** Starts a program in a chroot, one in a container's namespaces there, and one in a mount namespace of its own only. */
+/** Starts a program in a chroot, one in a container's namespaces there, and one in a mount namespace of its own. */
 const SCRIPT = `
   chroot "$1" /bin/sleep 50 & chroot=$!
   unshare --mount --pid --fork --kill-child chroot "$1" /bin/sleep 50 & outer=$!

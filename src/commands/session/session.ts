@@ -7,13 +7,14 @@ import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
 import { keepOthersOut, lockMedia } from "../../host/kernel/lock.ts";
 import { remount } from "../../host/kernel/mounts.ts";
 import { Within } from "../../host/kernel/within.ts";
+import { explainFull } from "../../host/volume/space.ts";
 import { openVolume, type Volume } from "../../host/volume/open-volume.ts";
 import { generationRoot } from "../../host/volume/roots.ts";
 import { parseFstab } from "../../model/volume/fstab.ts";
 import type { FirnConfig } from "../../model/machine/firn-toml.ts";
 import { defaultFirnConfig, parseFirnToml } from "../../model/machine/firn-toml.ts";
 import { fail } from "../../report/finish.ts";
-import { FirnError, orThrow, settled } from "../../model/problem.ts";
+import { FirnError, orThrow, settled, type Problem } from "../../model/problem.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
 import type { Plan, Step } from "../../plan/step.ts";
 import { terminalReport, type Report } from "../../report/report.ts";
@@ -143,14 +144,21 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     requireFinished(state);
     if (!dry && state.interrupted !== undefined) store.withdraw(state.interrupted);
     if (!dry) useCompression(volume, state);
-    const result = use({
+    const explain = (cause: Problem): Problem => explainFull(volume.path, cause);
+    const session = {
       volume,
       state,
       report,
       store,
       config: () => firnConfig(volume, state),
-      carryOut: (plan, executors, context) => runPlan({ plan, executors, context, report, standing }),
-    });
-    return answer(result);
+      carryOut: (plan, executors, context) => runPlan({ plan, executors, context, report, standing, explain }),
+    } satisfies WriteSession;
+    try {
+      return answer(use(session));
+    } catch (error) {
+      const problem = problemOf(error);
+      // What has an effect was explained while it stood so.
+      throw FirnError.of(problem.effect === undefined ? explain(problem) : problem);
+    }
   });
 }

@@ -1,6 +1,4 @@
-import { enterRoot } from "../kernel/chroot.ts";
 import { typeOf } from "../kernel/files.ts";
-import { run, runPiped } from "../kernel/run.ts";
 import { fileLayout, type FileLayout } from "../kernel/subvolumes.ts";
 import type { Within } from "../kernel/within.ts";
 import {
@@ -12,15 +10,10 @@ import {
   type BootSubject,
   type KernelFacts,
 } from "../../model/boot/checks.ts";
-import {
-  initramfsContent,
-  initramfsFormat,
-  kernelRelease,
-  unreadable,
-  type InitramfsContent,
-} from "../../model/boot/kernel-image.ts";
+import { kernelRelease, unreadable } from "../../model/boot/kernel-image.ts";
+import { readInitramfs } from "./read-initramfs.ts";
 import { peLength } from "../../model/boot/pe.ts";
-import { FirnError, orThrow, type Refusal } from "../../model/problem.ts";
+import { orThrow, type Refusal } from "../../model/problem.ts";
 
 /** Bytes of a kernel that hold the PE header and the version string. */
 const HEAD = 65_536;
@@ -80,27 +73,6 @@ function releaseIn(place: Place): string {
   return releaseOf(kernelFacts(place)) ?? "";
 }
 
-/** Read by the generation's own programs, to the end; undefined where they cannot. */
-function readInitramfs({ top, root }: Place, path: string, release: string): InitramfsContent | undefined {
-  using image = root.ownFile(path);
-  const format = initramfsFormat(image.read(16, 0));
-  if (format === undefined) return undefined;
-  // busybox's programs want a /dev, which the root of a generation made by hand need not have.
-  using chroot = enterRoot({ top, root, commons: [], readonly: true });
-  const where = { chroot: chroot.path };
-  try {
-    if (format !== "cpio") run([format, "-t", path], where);
-    const unpack = format === "cpio" ? ["cat"] : [format, "-dc"];
-    const { stdout } = runPiped([...unpack, path], ["cpio", "-t"], where);
-    const builtin = root.text(`/lib/modules/${release}/modules.builtin`) ?? "";
-    return initramfsContent(stdout, release, builtin);
-  } catch (error) {
-    // It is damaged, or cpio met the end of the file before the end of the archive.
-    if (error instanceof FirnError && error.problem.code === "E_PROGRAM_FAILED") return undefined;
-    throw error;
-  }
-}
-
 type Asked = (place: Place, subject: BootSubject) => Refusal | undefined;
 
 /** A check with what gathers its facts, which happens only where it applies. */
@@ -128,7 +100,7 @@ const registry: { readonly [Name in keyof BootFacts]: Asked } = {
   initramfs: asked(bootChecks.initramfs, (place) => {
     const { initramfs } = bootFiles(place.flavor);
     const release = releaseIn(place);
-    return { name: initramfs, release, content: readInitramfs(place, initramfs, release) };
+    return { name: initramfs, release, content: readInitramfs(place.top, place.root, initramfs, release) };
   }),
   readable: asked(bootChecks.readable, ({ root, flavor }) =>
     Object.values(bootFiles(flavor)).map((name) => ({ name, ...layoutOf(root, name) })),

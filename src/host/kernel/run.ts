@@ -106,25 +106,27 @@ export function run(argv: readonly string[], options: RunOptions = {}): Finished
 }
 
 /**
- * Runs `first | second` and gives what the second printed. Throws when the second fails; the first's own words are
- * dropped.
+ * Runs `first | second` and gives what the second printed; `stdin` is the first's. Throws when the second fails; the
+ * first's own words are dropped.
  */
 export function runPiped(first: readonly string[], second: readonly string[], options: RunOptions = {}): Finished {
   const [read, write] = sys.pipe();
   const nothing = sys.open("/dev/null", O.RDWR, 0);
+  const input = options.stdin ?? nothing;
   const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   let pid: number;
   try {
     pid = sys.spawn(
       first,
       env,
-      [nothing, write, nothing],
+      [input, write, nothing],
       options.chroot ?? null,
       options.chroot === undefined ? null : "/",
     );
   } finally {
     sys.close(write);
     sys.close(nothing);
+    if (input !== nothing) sys.close(input);
   }
   const finished = run(second, { ...options, stdin: read });
   reap(pid, false);

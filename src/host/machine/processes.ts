@@ -1,5 +1,5 @@
 import { mappedFiles, type RunningProcess } from "../../model/packages/impact.ts";
-import { names, readTextIfAny } from "../kernel/files.ts";
+import { names, readTextIfAny, stat } from "../kernel/files.ts";
 import { isSysError } from "../kernel/failure.ts";
 
 /** A file of /proc, or "" when its process has ended meanwhile or hides it. */
@@ -12,10 +12,25 @@ function procText(path: string): string {
   }
 }
 
-/** Every process that runs a program, with the files it has mapped. */
+/** What a process has as its root; undefined when it has ended meanwhile, or is not for this user's eyes. */
+function rootOf(entry: string): string | undefined {
+  try {
+    const found = stat(`/proc/${entry}/root`);
+    return found && `${found.dev} ${found.ino}`;
+  } catch (error) {
+    if (isSysError(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Every process that runs a program of the machine's own root, with the files it has mapped. What runs in a container
+ * or a chroot has other files under the same names.
+ */
 export function runningProcesses(): RunningProcess[] {
+  const own = rootOf("self");
   return names("/proc").flatMap((entry) => {
-    if (!/^\d+$/.test(entry)) return [];
+    if (!/^\d+$/.test(entry) || rootOf(entry) !== own) return [];
     const files = mappedFiles(procText(`/proc/${entry}/maps`));
     if (files.length === 0) return [];
     const stat = procText(`/proc/${entry}/stat`);

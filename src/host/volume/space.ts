@@ -1,4 +1,7 @@
+import type { Problem } from "../../model/problem.ts";
+import { approximateSize } from "../../model/text/size.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
+import { cleanUp } from "../kernel/failure.ts";
 import { Fd, filesystemSpace } from "../kernel/files.ts";
 import { pause } from "../kernel/run.ts";
 import { blockGroups, isThere, startCleaner, syncFilesystem } from "../kernel/subvolumes.ts";
@@ -16,30 +19,65 @@ const LOOK = 50;
 const QUIET = 1000;
 const PATIENCE = 60_000;
 
-function copiesOf(flags: number): number {
-  return flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
-}
+const copiesIn = (flags: number): number =>
+  flags & FOUR_COPIES ? 4 : flags & THREE_COPIES ? 3 : flags & TWO_COPIES ? 2 : 1;
 
 /** Bytes free in data block groups and where no block group is yet. */
 function unused(fd: Fd, total: number): number {
   let free = total;
   for (const [flags, size, used] of blockGroups(fd)) {
     const kind = flags & (DATA | METADATA_AND_SYSTEM);
-    if (kind !== 0) free -= (kind & DATA ? used : size) * copiesOf(flags);
+    if (kind !== 0) free -= (kind & DATA ? used : size) * copiesIn(flags);
   }
   return Math.max(0, free);
 }
 
-/** Bytes free for metadata: in its block groups, and where no block group is yet, taken twice. */
-export function metadataFree(path: string): number {
+/** What the kernel keeps of the metadata for itself is an entry without a kind: BTRFS_SPACE_INFO_GLOBAL_RSV. */
+const KEPT = 2 ** 49;
+/** Bytes of metadata below which changes fail, and of data above which that is worth a word. */
+const SCARCE = 8 << 20;
+const AMPLE = 16 << 20;
+
+/**
+ * Bytes free for data, in its block groups, and for metadata, in its own and where no block group is yet, taken twice;
+ * and how much of that the kernel keeps for itself.
+ */
+function roomAt(path: string): { data: number; metadata: number; kept: number } {
   using fd = Fd.directory(path);
-  let free = 0;
-  let unallocated = filesystemSpace(path).total;
+  let [data, metadata, kept, nowhere] = [0, 0, 0, filesystemSpace(path).total];
   for (const [flags, size, used] of blockGroups(fd)) {
-    if ((flags & (DATA | METADATA_AND_SYSTEM)) !== 0) unallocated -= size * copiesOf(flags);
-    if (flags & METADATA) free += size - used;
+    if (flags === KEPT) kept += size;
+    const kind = flags & (DATA | METADATA_AND_SYSTEM);
+    if (kind !== 0) nowhere -= size * copiesIn(flags);
+    if (kind & DATA) data += size - used;
+    else if (kind & METADATA) metadata += size - used;
   }
-  return free + Math.max(0, unallocated) / 2;
+  return { data, metadata: metadata + Math.max(0, nowhere) / 2, kept };
+}
+
+/** Bytes free for metadata. */
+export function metadataFree(path: string): number {
+  return roomAt(path).metadata;
+}
+
+/** Bytes free for data on a filesystem whose metadata has no room left; undefined while it has some. */
+function freeForDataOnly(path: string): number | undefined {
+  const { data, metadata, kept } = roomAt(path);
+  return metadata - kept < SCARCE && data >= AMPLE ? data : undefined;
+}
+
+/** A problem of the filesystem at `path`, which says so when it is only for metadata that there is no room. */
+export function explainFull(path: string, problem: Problem): Problem {
+  let free: number | undefined;
+  cleanUp(() => {
+    if (problem.code === "E_NO_SPACE") free = freeForDataOnly(path);
+  });
+  if (free === undefined) return problem;
+  return {
+    ...problem,
+    message: `There is no room for btrfs's metadata, though ${approximateSize(free)} are free for data. ${problem.message}`,
+    hint: "Fewer generations (`firn gc`) and fewer files need less of it. A larger volume gives it room, and so does btrfs balance start -dusage=50 MOUNTPOINT where much is free for data.",
+  };
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   writePartitionTable,
 } from "../../../src/host/disk/make-filesystems.ts";
 import { createImage } from "../../../src/host/disk/image.ts";
+import { runningProcesses } from "../../../src/host/machine/processes.ts";
 import { privateMounts } from "../../../src/host/kernel/isolate.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
 
@@ -91,6 +92,7 @@ const verbs: Record<string, (input: never) => unknown> = {
     using second = mapPartition(target, start, bytes, { readonly: true });
     return [first.device, second.device];
   },
+  processes: () => runningProcesses(),
   hold: ({ target, start, bytes }: { target: string; start: number; bytes: number }) => {
     using held = mapPartition(target, start, bytes, { readonly: false });
     sys.write(1, `${held.device}\n`);

@@ -73,6 +73,33 @@ describe("boot files of a draft are checked before it can boot", { skip }, () =>
     });
   }
 
+  /** Writes an archive that is not packed, with microcode in it, to /tmp/front. */
+  const front =
+    "set -e; mkdir -p /tmp/m/kernel/x86/microcode; head -c 70001 /dev/zero > /tmp/m/kernel/x86/microcode/x.bin; " +
+    `cd /tmp/m; find . | cpio -o -H newc > /tmp/front; cp ${initramfs} /tmp/rest; `;
+
+  for (const [what, script] of [
+    ["with microcode in front", `cat /tmp/front /tmp/rest > ${initramfs}`],
+    ["with two archives and blanks in front", `cat /tmp/front /tmp/front /tmp/m/k*/x*/m*/* /tmp/rest > ${initramfs}`],
+    ["that is not packed at all", `zcat /tmp/rest > /tmp/plain; cat /tmp/front /tmp/plain > ${initramfs}`],
+  ] as const) {
+    test(`an initramfs ${what} is one that the kernel takes`, async () => {
+      const own = world.copy(image);
+      await on(own, "run", "--", "sh", "-c", front + script);
+      assert.notEqual(assertWhole(own).slots[0], slots[0]);
+    });
+  }
+
+  test("behind microcode the rest must be whole too", async () => {
+    for (const script of [
+      `cat /tmp/front > ${initramfs}`,
+      `head -c 60000 /tmp/front > ${initramfs}`,
+      `cat /tmp/front /tmp/rest > ${initramfs}; truncate -s 900000 ${initramfs}`,
+      `{ cat /tmp/front; echo words; } > ${initramfs}`,
+    ])
+      await refused("E_BOOT_FILES", image, "run", "--", "sh", "-c", front + script);
+  });
+
   test("a package that takes the kernel away is refused", async () => {
     const error = await refused("E_BOOT_FILES", image, "del", "linux-virt");
     assert.match(error.message, /no \/boot\/vmlinuz-virt/);

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, attempt, list, on, refused, succeeded } from "../../kit/verbs.ts";
-import { assertWhole, fileIn, has } from "../../kit/volume.ts";
+import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror");
@@ -65,6 +68,34 @@ describe("space", { skip }, () => {
     await on(image, "gc", "--keep", "0");
     await on(image, "pin", "0");
     assert.equal(assertWhole(image).slots[0], before.slots[0]);
+  });
+
+  test("metadata that is full is called so, with what is free for data and what helps", async () => {
+    const image = await world.image();
+    mounted(
+      image,
+      (top) => {
+        const folder = `${top}/commons/@var@tmp`;
+        // Room that has become data's stays so until it is balanced.
+        execFileSync("sh", ["-c", 'cd "$1"; while fallocate -l 1M $((n += 1)); do :; done 2>/dev/null', "sh", folder]);
+        execFileSync("sh", ["-c", 'cd "$1"; sync; rm 1?0 1?5 2?0 2?5 3?0 3?5; sync', "sh", folder]);
+        mkdirSync(`${folder}/small`);
+        const content = randomBytes(1900);
+        const fill = (): void => {
+          for (let name = 0; ; name += 1) writeFileSync(`${folder}/small/${name}`, content);
+        };
+        assert.throws(fill, /ENOSPC/);
+      },
+      "rw",
+    );
+    for (const [verb, ...args] of [
+      ["run", "--", "touch", "/etc/x"],
+      ["describe", "0", "words"],
+    ] as const) {
+      const error = await refused("E_NO_SPACE", image, verb, ...args);
+      assert.match(error.message, /no room for btrfs's metadata, though [\d.]+ MiB are free for data/);
+      assert.match(error.hint ?? "", /firn gc.*btrfs balance/);
+    }
   });
 
   test("packages that do not fit are refused before a draft is opened; generations that could go are named", async () => {

@@ -1,7 +1,7 @@
 import { enterRoot } from "../kernel/chroot.ts";
 import { copyFile, exists, insideRoot, isDirectory, names, readBytes, readTextIfAny, rename } from "../kernel/files.ts";
 import { run, runPiped } from "../kernel/run.ts";
-import { lstat, typeOf } from "../kernel/stat.ts";
+import { copyNature, lstat, typeOf } from "../kernel/stat.ts";
 import { fileLayout } from "../kernel/subvolumes.ts";
 import {
   bootCheckNames,
@@ -197,8 +197,11 @@ export function makeBootFilesReadable(root: string, flavors: readonly string[]):
       return unreadable(extents, bytes) !== undefined;
     });
   for (const path of written) {
-    copyFile(path, `${path}.firn-new`);
-    rename(`${path}.firn-new`, path);
+    const beside = `${path}.firn-new`;
+    copyFile(path, beside);
+    // Not how it is to be compressed: LZO is what the driver could not read.
+    copyNature(path, beside, (attribute) => attribute !== "btrfs.compression");
+    rename(beside, path);
   }
   return written.map((path) => path.slice(root.length));
 }

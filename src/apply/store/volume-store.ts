@@ -3,6 +3,7 @@ import { createSubvolume, deleteSubvolume, isSubvolume, setReadonly, snapshot } 
 import {
   Fd,
   exists,
+  link,
   makeDirectories,
   makeDirectory,
   names,
@@ -156,18 +157,24 @@ export class VolumeStore implements Disposable {
   takeBack(draft: Draft): void {
     if (draft.promoted !== undefined) this.withdraw(draft.promoted);
     this.deleteDraft(draftName(draft.id));
+    this.forgetDraft();
     this.flush();
   }
 
   /**
-   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is done:
-   * `next` is what tells it from a generation that booted.
+   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is
+   * committed: by then it could no longer be told from a generation that booted.
    */
   withdraw({ id, commons }: Interrupted): void {
     const [own, draft] = [`${this.top}/${layout.common(commons ?? "")}`, `${this.top}/${layout.draftCommon(id)}`];
     if (commons !== undefined && exists(own) && !exists(draft)) renameNew(own, draft);
     renameNew(`${this.top}/${layout.generation(id)}`, `${this.top}/${layout.draft(id)}`);
-    const next = `${this.top}/${layout.nextCurrent}`;
+    this.forgetDraft();
+  }
+
+  /** No draft is being committed any more. */
+  private forgetDraft(): void {
+    const next = `${this.top}/${layout.nextDraft}`;
     if (exists(next)) removeFile(next);
   }
 
@@ -260,9 +267,15 @@ export class VolumeStore implements Disposable {
    * commitSlots.
    */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
-    commitSlots(this, slots, switched, () => {
-      // Once `next` names it, so that it can be told from what was committed when all ends here.
-      draft?.promote();
+    const afterwards = (): void => {
+      switched();
+      if (draft !== undefined) cleanUp(() => this.forgetDraft());
+    };
+    commitSlots(this, slots, afterwards, () => {
+      if (draft !== undefined) {
+        link(draft.id, `${this.top}/${layout.nextDraft}`);
+        draft.promote();
+      }
       if (template !== undefined) this.writeTemplate(template);
     });
   }

@@ -2,6 +2,7 @@ import { parseRecord } from "../../model/volume/generation.ts";
 import {
   draftId,
   draftName,
+  isMinted,
   parseGenerationId,
   parseLinkSetId,
   type GenerationId,
@@ -123,23 +124,22 @@ function installationStep(
 }
 
 /**
- * What a commit left that was cut short between giving its draft its own name and making it boot. `next` says what it
- * was about to make boot; and whatever has booted is older than the link set in force, which was made for it or after
- * it. So a generation that is younger never was in one.
+ * What a commit left that was cut short between giving its draft its own name and making it boot: `next` still names
+ * it. Whatever has booted is older than the link set in force, which was made for it or after it; only what is younger
+ * never was in one.
  */
 function interruptedCommit(
   top: string,
   { linkSet, slots, booted }: Pick<VolumeState, "linkSet" | "slots" | "booted">,
 ): Interrupted | undefined {
-  const next = parseLinkSetId(linkTarget(`${top}/${layout.nextCurrent}`) ?? "");
-  if (next === undefined || linkSet === undefined || next === linkSet) return undefined;
-  const id = parseGenerationId(linkTarget(`${top}/${layout.linkSet(next)}/0`) ?? "");
-  if (id === undefined || slots.includes(id) || id === booted || !isSubvolume(generationRoot(top, id)))
-    return undefined;
+  const id = parseGenerationId(linkTarget(`${top}/${layout.nextDraft}`) ?? "");
+  if (id === undefined || !isMinted(id) || slots.includes(id) || id === booted) return undefined;
+  const root = generationRoot(top, id);
+  const inForce = linkSet === undefined ? undefined : lstat(`${top}/${layout.linkSet(linkSet)}`);
+  if (inForce === undefined || !isSubvolume(root)) return undefined;
   using fd = Fd.directory(top);
-  const { created } = subvolumeInfo(generationRoot(top, id));
-  const inForce = lstat(`${top}/${layout.linkSet(linkSet)}`)?.ino;
-  if (changedInodes(fd, created - 1).some(([inode]) => inode === inForce)) return undefined;
+  const writtenSince = changedInodes(fd, subvolumeInfo(root).created - 1);
+  if (writtenSince.some(([inode]) => inode === inForce.ino)) return undefined;
   return { id, commons: readRecord(`${top}/${layout.generation(id)}/${METADATA}`).record.commons };
 }
 

@@ -18,9 +18,19 @@ static size_t character(const uint8_t *at, size_t left) {
     return outside ? 0 : length;
 }
 
+/* How many bytes, of the first ones, are ASCII; at most seven too few. */
+static size_t ascii(const uint8_t *bytes, size_t length) {
+    size_t at = 0;
+    for (uint64_t eight; at + sizeof eight <= length; at += sizeof eight) {
+        memcpy(&eight, bytes + at, sizeof eight);
+        if (eight & 0x8080808080808080) break;
+    }
+    return at;
+}
+
 JSValue text_new(JSContext *ctx, const char *text, size_t length) {
     const uint8_t *bytes = (const uint8_t *)text;
-    size_t fine = 0, step;
+    size_t fine = ascii(bytes, length), step;
     while (fine < length && (step = character(bytes + fine, length - fine))) fine += step;
     if (fine == length) return JS_NewStringLen(ctx, text, length);
     uint8_t *escaped = malloc(fine + (length - fine) * 3), *to = escaped + fine;

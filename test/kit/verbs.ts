@@ -67,6 +67,7 @@ export interface ListedGeneration {
   release: string;
   kernel: string;
   description?: string;
+  command?: string;
   changes?: PackageChange[];
   conflicts?: string[];
 }

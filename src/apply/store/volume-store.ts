@@ -151,6 +151,7 @@ export class VolumeStore implements Disposable {
   takeBack(draft: Draft): void {
     if (draft.promoted !== undefined) this.withdraw(draft.promoted);
     this.deleteDraft(draftName(draft.id));
+    this.forgetDraft();
     this.flush();
   }
 
@@ -161,15 +162,20 @@ export class VolumeStore implements Disposable {
   }
 
   /**
-   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is done:
-   * `next` is what tells it from a generation that booted.
+   * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is
+   * committed: by then it could no longer be told from a generation that booted.
    */
   withdraw({ id, commons }: Interrupted): void {
     const [own, draft] = [layout.common(commons ?? ""), layout.draftCommon(id)];
     if (commons !== undefined && this.top.exists(own) && !this.top.exists(draft)) this.top.renameNew(own, draft);
     this.top.letGo(`${layout.generation(id)}/${ROOT}`);
     this.top.renameNew(layout.generation(id), layout.draft(id));
-    if (this.top.exists(layout.nextCurrent)) this.top.removeFile(layout.nextCurrent);
+    this.forgetDraft();
+  }
+
+  /** No draft is being committed any more. */
+  private forgetDraft(): void {
+    if (this.top.exists(layout.nextDraft)) this.top.removeFile(layout.nextDraft);
   }
 
   /**
@@ -289,8 +295,15 @@ export class VolumeStore implements Disposable {
 
   /** Makes `slots` boot, with the draft that becomes one of them: see commitSlots. */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft): void {
-    // Once `next` names it, so that it can be told from what was committed when all ends here.
-    commitSlots(this, slots, switched, () => draft?.promote());
+    const afterwards = (): void => {
+      switched();
+      if (draft !== undefined) cleanUp(() => this.forgetDraft());
+    };
+    commitSlots(this, slots, afterwards, () => {
+      if (draft === undefined) return;
+      this.top.link(draft.id, layout.nextDraft);
+      draft.promote();
+    });
   }
 
   hasCommons(name: string): boolean {

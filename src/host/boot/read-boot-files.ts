@@ -1,4 +1,5 @@
 import { typeOf } from "../kernel/files.ts";
+import { copyNature } from "../kernel/nature.ts";
 import { fileLayout, type FileLayout } from "../kernel/subvolumes.ts";
 import type { Within } from "../kernel/within.ts";
 import {
@@ -166,9 +167,12 @@ export function makeBootFilesReadable(root: Within, flavors: readonly string[]):
       return unreadable(extents, bytes) !== undefined;
     });
   for (const name of written) {
+    const beside = `${name}.firn-new`;
     using file = root.ownFile(name);
-    root.copy(file, `${name}.firn-new`, file.stat().mode & 0o7777);
-    root.rename(`${name}.firn-new`, name);
+    root.copy(file, beside, file.stat().mode & 0o7777);
+    // Not how it is to be compressed: LZO is what the driver could not read.
+    copyNature(root.locate(name), root.locate(beside), (attribute) => attribute !== "btrfs.compression");
+    root.rename(beside, name);
   }
   return written;
 }

@@ -28,13 +28,15 @@ function copyFlags(from: string, to: string, last: boolean): void {
 }
 
 /** Gives `to` owner, mode, extended attributes, times and flags of `from`, whose own they are: symlinks' too. */
-export function copyNature(from: string, to: string, stat: FileStat): void {
+export function copyNature(from: string, to: string, keeps: (attribute: string) => boolean = () => true): void {
+  const stat = sys.stat(from, false);
+  if (stat === null) return;
   const type = typeOf(stat);
   const hasFlags = type === "file" || type === "directory";
   // The owner first: it takes set-user-id bits and capabilities away. Properties of btrfs after the flags of the same.
   own(to, stat, type === "symlink" ? undefined : stat.mode & 0o7777);
   if (type === "directory") copyFlags(from, to, false);
-  for (const [name, value] of sys.attributes(from)) sys.setAttribute(to, name, value);
+  for (const [name, value] of sys.attributes(from)) if (keeps(name)) sys.setAttribute(to, name, value);
   copyTimes(from, to);
   if (hasFlags) copyFlags(from, to, true);
 }

@@ -2,6 +2,7 @@ import { parseRecord } from "../../model/volume/generation.ts";
 import {
   draftId,
   draftName,
+  isMinted,
   parseGenerationId,
   parseLinkSetId,
   type GenerationId,
@@ -151,23 +152,21 @@ function installationStep(
 }
 
 /**
- * What a commit left that was cut short between giving its draft its own name and making it boot. `next` says what it
- * was about to make boot; and whatever has booted is older than the link set in force, which was made for it or after
- * it. So a generation that is younger never was in one.
+ * What a commit left that was cut short between giving its draft its own name and making it boot: `next` still names
+ * it. Whatever has booted is older than the link set in force, which was made for it or after it; only what is younger
+ * never was in one.
  */
 function interruptedCommit(
   top: Within,
   { linkSet, slots, booted }: Pick<VolumeState, "linkSet" | "slots" | "booted">,
   unread: Unread,
 ): Interrupted | undefined {
-  const next = parseLinkSetId(linkTarget(top, layout.nextCurrent, unread) ?? "");
-  if (next === undefined || linkSet === undefined || next === linkSet) return undefined;
-  const id = parseGenerationId(linkTarget(top, `${layout.linkSet(next)}/0`, unread) ?? "");
-  if (id === undefined || slots.includes(id) || id === booted) return undefined;
-  if (!isSubvolume(top, `${layout.generation(id)}/${ROOT}`)) return undefined;
-  const { created } = subvolumeInfo(generationRoot(top, id).path);
-  const inForce = top.lstat(layout.linkSet(linkSet))?.ino;
-  if (changedInodes(top.directory, created - 1).some(([inode]) => inode === inForce)) return undefined;
+  const id = parseGenerationId(linkTarget(top, layout.nextDraft, unread) ?? "");
+  if (id === undefined || !isMinted(id) || slots.includes(id) || id === booted) return undefined;
+  const inForce = linkSet === undefined ? undefined : top.lstat(layout.linkSet(linkSet));
+  if (inForce === undefined || !isSubvolume(top, `${layout.generation(id)}/${ROOT}`)) return undefined;
+  const writtenSince = changedInodes(top.directory, subvolumeInfo(generationRoot(top, id).path).created - 1);
+  if (writtenSince.some(([inode]) => inode === inForce.ino)) return undefined;
   return { id, commons: readRecord(top, `${layout.generation(id)}/${METADATA}`).record.commons };
 }
 

@@ -1,4 +1,4 @@
-import { entries, lstat, makeDirectory, readLink, symlink, typeOf, type FileStat } from "../kernel/files.ts";
+import { entries, exists, lstat, makeDirectory, readLink, symlink, typeOf, type FileStat } from "../kernel/files.ts";
 import { cloneFile, copyNature, hardLink, makeNode } from "../kernel/nature.ts";
 import { checkInterrupt } from "../kernel/run.ts";
 
@@ -26,7 +26,7 @@ function copyOne(source: string, target: string, stat: FileStat, links: Links): 
   else if (type === "symlink") symlink(readLink(source), target);
   else makeNode(target, stat);
   // Last, and of a directory once it is full: what is made in one takes over ACLs and flags, and changes its time.
-  copyNature(source, target, stat);
+  copyNature(source, target);
   if (type !== "directory" && stat.nlink > 1) links.set(key, target);
 }
 
@@ -36,8 +36,7 @@ function copyOne(source: string, target: string, stat: FileStat, links: Links): 
  * /var/tmp (1777), /root (0700) and /var/log/chrony.
  */
 export function seedCommons(from: string, to: string): void {
-  const stat = lstat(from);
-  if (stat === undefined) return;
+  if (!exists(from)) return;
   copyInside(from, to, new Map());
-  copyNature(from, to, stat);
+  copyNature(from, to);
 }

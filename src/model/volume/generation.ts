@@ -59,6 +59,7 @@ const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = 
   verdict: (value) => value === "good" || value === "bad",
   installing: isText,
 };
+const fits = new Map(Object.entries(believable));
 
 /**
  * Reads generation.json, which is optional: a file that is damaged or of another program gives an empty record, a field
@@ -74,9 +75,7 @@ export function parseRecord(text: string | undefined): GenerationRecord {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
   const record = value as Record<string, unknown>;
-  for (const [field, fits] of Object.entries(believable)) {
-    if (Object.hasOwn(record, field) && !fits(record[field])) delete record[field];
-  }
+  for (const field of Object.keys(record)) if (fits.get(field)?.(record[field]) === false) delete record[field];
   return record;
 }
 

@@ -6,6 +6,8 @@ export const layout = {
   current: "current",
   next: "next",
   nextCurrent: "next/current",
+  /** The id of the draft that is being committed. */
+  nextDraft: "next/draft",
   links: "links",
   snapshots: "snapshots",
   commons: "commons",

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { ACL, NET_RAW, buildAttributeTool } from "../../kit/attribute-tool.ts";
-import { firn } from "../../kit/firn.ts";
+import { firn, firnBinary } from "../../kit/firn.ts";
 import { requires } from "../../kit/requires.ts";
-import { answer, commandLine, on } from "../../kit/verbs.ts";
+import { answer, commandLine, list, on } from "../../kit/verbs.ts";
 import { mounted } from "../../kit/volume.ts";
 import { ownWorld, workFolder } from "../../kit/world.ts";
 
@@ -77,6 +77,23 @@ describe("what a tree has beside names, sizes and times of files", { skip }, () 
     assert.equal((await answer(own, "run", ...shell("chmod 0644 /opt/file"))).changed, true);
     assert.match((await on(own, "diff")).stdout, /No file differs/);
     world.drop(own);
+  });
+
+  test("words of the command line, a line of fstab and what is shown keep bytes that are no UTF-8", async () => {
+    const own = world.copy(image);
+    const program = await firnBinary();
+    const run = (script: string): Buffer => execFileSync("sh", ["-c", script, program, own], { stdio: "pipe" });
+    run(`"$0" run --volume "$1" -- touch "$(printf '/etc/caf\\351')"`);
+    await on(own, "run", ...shell("printf '# n\\351v\\303\\251\\n' >> /etc/fstab"));
+    await on(own, "run", "--", "touch", "/etc/after");
+    mounted(own, (top) => {
+      const root = `${top}/current/0/@`;
+      assert.ok(readdirSync(`${root}/etc`, "latin1").includes("caf\xe9"));
+      assert.ok(readFileSync(`${root}/etc/fstab`, "latin1").includes("# n\xe9v\xc3\xa9\n"));
+      assert.ok(readFileSync(`${top}/fstab`, "latin1").includes("# n\xe9v\xc3\xa9\n"));
+    });
+    const { generations } = await list(own);
+    assert.equal(generations.at(-3)?.command, "firn run -- touch /etc/caf\udce9");
   });
 
   test("reading everything is no change", async () => {

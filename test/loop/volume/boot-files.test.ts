@@ -15,7 +15,10 @@ const kernel = "/boot/vmlinuz-virt";
 const initramfs = "/boot/initramfs-virt";
 
 /** Extents as filefrag tells them: their flags, and whether they cover the file. */
-function layoutOf(image: string, path: string): { holes: boolean; flags: string; sum: string; inode: number } {
+function layoutOf(
+  image: string,
+  path: string,
+): { holes: boolean; flags: string; sum: string; inode: number; nature: string } {
   return mounted(image, (top) => {
     const file = `${top}/current/0/@${path}`;
     const text = execFileSync("filefrag", ["-v", "-b1", file], { encoding: "utf8" });
@@ -32,6 +35,7 @@ function layoutOf(image: string, path: string): { holes: boolean; flags: string;
       flags: extents.map((extent) => extent[6]).join(" "),
       sum: execFileSync("sha256sum", [file], { encoding: "utf8" }).slice(0, 64),
       inode: statSync(file).ino,
+      nature: execFileSync("stat", ["-c", "%u:%g %a %Y", file], { encoding: "utf8" }).trim(),
     };
   });
 }
@@ -110,16 +114,18 @@ describe("boot files of a draft are checked before it can boot", { skip }, () =>
   for (const [what, rewrite, repaired] of [
     ["holes", "cat /tmp/k > $f; truncate -s $(($(stat -c %s $f) + 1048576)) $f", true],
     ["a preallocated tail", "cat /tmp/k > $f; fallocate -l $(($(stat -c %s $f) + 1048576)) $f", true],
-    ["LZO", "btrfs property set $f compression lzo; cat /tmp/k > $f; yes | head -c 1048576 >> $f; sync", true],
+    ["LZO", "btrfs property set $f compression lzo; cat /tmp/k > $f; head -c 1048576 /dev/zero >> $f; sync", true],
     ["nothing wrong", "cat /tmp/k > $f; echo >> $f", false],
   ] as const) {
     test(`a kernel with ${what} is ${repaired ? "written anew, for rEFInd cannot read it" : "left alone"}`, async () => {
       const own = world.copy(image);
-      const script = `set -e; f=${kernel}; cp $f /tmp/k; rm $f; : > $f; ${rewrite}; sha256sum $f; stat -c 'inode %i' $f`;
+      const nature = "chown 5:6 $f; chmod 0640 $f; touch -d '2001-02-03 04:05:06' $f";
+      const script = `set -e; f=${kernel}; cp $f /tmp/k; rm $f; : > $f; ${rewrite}; ${nature}; sha256sum $f; stat -c 'inode %i' $f`;
       const ran = await on(own, "run", "--", "sh", "-c", script);
       const now = layoutOf(own, kernel);
       assert.equal(now.holes, false);
       assert.doesNotMatch(now.flags, /unwritten/);
+      assert.equal(now.nature, "5:6 640 981173106");
       assert.equal(now.sum, /^([0-9a-f]{64}) /m.exec(ran.stdout)?.[1]);
       assert.equal(now.inode !== Number(/^inode (\d+)$/m.exec(ran.stdout)?.[1]), repaired);
       assertWhole(own);

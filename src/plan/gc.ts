@@ -70,7 +70,7 @@ export function planGc(
 }
 
 /** The steps that delete the oldest of some generations until so many bytes are free. */
-export function whileShort(generations: readonly GenerationId[], target: number): GcStep[] {
+function whileShort(generations: readonly GenerationId[], target: number): GcStep[] {
   if (generations.length === 0) return [];
   return [
     { kind: "await-space", bytes: target },

@@ -87,3 +87,8 @@ export function comparePaths(before: string, after: string): PathChange[] {
   const direct = subvolumeInfo(after).parentUuid === subvolumeInfo(before).uuid;
   return sorted(direct ? compareSnapshot(before, after) : compareTrees(before, after, ""));
 }
+
+/** The files below a folder of two roots that differ, by path from the roots. */
+export function compareFolder(before: string, after: string, folder: string): PathChange[] {
+  return sorted(compareTrees(before, after, folder));
+}

@@ -15,6 +15,7 @@ import { FirnError } from "../../model/problem.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, exists, names, readLink, readLinkIfAny, readSmallText, readText } from "../kernel/files.ts";
 import { generationRoot, templateFor, templateIn } from "./roots.ts";
+import { lstat } from "../kernel/stat.ts";
 import { spaceOf } from "./space.ts";
 import { filesystemUuid } from "../kernel/subvolumes.ts";
 import { superblockAt, type Volume } from "./open-volume.ts";
@@ -114,6 +115,11 @@ export function volumeUuid({ path }: Volume): string {
   return filesystemUuid(fd);
 }
 
+/** Seconds since the epoch at which the machine booted, by the clock as it is now. */
+function bootTime(): number {
+  return Number(/^btime (\d+)$/m.exec(readText("/proc/stat"))?.[1] ?? 0);
+}
+
 /** The step at which an installation stopped. Before its first note a volume holds nothing at all. */
 function installationStep(
   top: string,
@@ -167,6 +173,7 @@ export function inspect(volume: Volume): VolumeState {
   const trial = linkTarget(`${top}/${layout.trial}`);
   const { slots, slotCount } = readSlots(top, linkSet);
   const unfinished = volume.running ? undefined : installationStep(top, drafts, generations);
+  const booted = volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined;
   using fd = Fd.directory(top);
   return {
     // The kernel gives a mounted copy of a mounted filesystem another UUID, for as long as it is mounted.
@@ -179,7 +186,10 @@ export function inspect(volume: Volume): VolumeState {
     oldLinkSets: names(`${top}/${layout.links}`)
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
-    booted: volume.running ? bootedGeneration(readText("/proc/self/mountinfo")) : undefined,
+    booted,
+    // The rename that put it in force set the time of its symlink.
+    chosenAtBoot:
+      booted !== undefined && booted !== slots[0] && (lstat(`${top}/${layout.current}`)?.ctime ?? 0) < bootTime(),
     trial: trial === undefined ? undefined : parseGenerationId(trial),
     commons: names(`${top}/${layout.commons}`).filter((name) => !name.endsWith(DRAFT)),
     ...readFstabs(top, [...slots, ...generations.map(({ id }) => id).reverse()], slots),

@@ -13,7 +13,7 @@ import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { FirnError, isRefusal, orThrow, type Refusal } from "../model/problem.ts";
 import { select } from "../model/volume/selector.ts";
-import type { VolumeState } from "../model/volume/state.ts";
+import { leftOut, type Generation, type VolumeState } from "../model/volume/state.ts";
 import {
   GENERATION_OVERHEAD,
   describeStep,
@@ -26,6 +26,7 @@ import {
 } from "../plan/change.ts";
 import type { Plan } from "../plan/step.ts";
 import { changeText } from "../report/format.ts";
+import { waiting } from "./list.ts";
 import { repositoryFrom } from "./session/machine-config.ts";
 import { planned } from "./session/planned.ts";
 import type { Result } from "../report/result.ts";
@@ -78,19 +79,34 @@ function withFreedSpace({ volume, state }: WriteSession, needed: number): Volume
   return { ...state, space: { ...state.space, used: state.space.total - free, free } };
 }
 
-function dryRun(prepared: PreparedChange, plan: Plan<ChangeStep>, id: GenerationId): Result {
+/** What a change that is not made from slot 0 leaves behind. */
+function without(lost: readonly Generation[]): string[] {
+  const what = ({ id, record }: Generation): string =>
+    `  ${id} ${record.description ?? record.command ?? ""}`.trimEnd();
+  return lost.length === 0 ? [] : ["What slot 0 has of these will not be in it:", ...lost.map(what)];
+}
+
+function dryRun(
+  prepared: PreparedChange,
+  plan: Plan<ChangeStep>,
+  id: GenerationId,
+  lost: readonly Generation[],
+): Result {
   const { simulation, neededBytes, fetchBytes } = prepared;
   const changes = simulation?.changes ?? [];
   const fetched = fetchBytes === 0 ? "" : `, of which ${approximateSize(fetchBytes)} are fetched first`;
-  return planned(plan, { generation: id, changes, neededBytes, fetchedBytes: fetchBytes }, [
+  const left = lost.length === 0 ? {} : { leftOut: lost.map((one) => one.id) };
+  return planned(plan, { generation: id, changes, neededBytes, fetchedBytes: fetchBytes, ...left }, [
     ...changes.map((change) => `  ${changeText(change)}`),
     ...(simulation === undefined ? [] : [`Writes ${approximateSize(neededBytes)}${fetched}.`]),
+    ...without(lost),
   ]);
 }
 
-function answer({ record, draft }: ChangeContext, next: GenerationId | undefined): Result {
+function answer({ record, draft, state }: ChangeContext): Result {
   if (draft === undefined || record === undefined) {
-    return { data: { changed: false, default: next }, lines: ["Nothing changed, so no generation was made."] };
+    const lines = ["Nothing changed, so no generation was made.", ...waiting(state)];
+    return { data: { changed: false, default: state.slots[0] }, lines };
   }
   const conflicts = record.conflicts ?? [];
   return {
@@ -132,7 +148,11 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       allowDowngrade: flags.allowDowngrade === true,
     });
     const plan = { steps: orThrow(steps), describe: describeStep };
-    if (flags.dryRun) return dryRun(prepared, plan, id);
+    const lost = chosen === undefined ? [] : leftOut(state, chosen);
+    if (flags.dryRun) return dryRun(prepared, plan, id, lost);
+    for (const line of without(lost)) report.note(line);
+    if (state.chosenAtBoot && base !== state.booted)
+      report.note(`This is made from ${base}, not from what runs. --base booted starts from that.`);
     const context: ChangeContext = {
       store,
       state,
@@ -151,7 +171,7 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
       record: undefined,
     };
     carryOut(plan, changeExecutors, context);
-    return answer(context, state.slots[0]);
+    return answer(context);
   });
 }
 

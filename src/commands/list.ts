@@ -71,6 +71,17 @@ export function danglingSlots(state: VolumeState): string[] {
   ];
 }
 
+/** A line when what runs is not what boots next: because that was chosen in the boot menu, or has been made since. */
+export function waiting(state: VolumeState): string[] {
+  const { booted, slots, chosenAtBoot } = state;
+  const [next] = slots;
+  if (booted === undefined || next === undefined || booted === next) return [];
+  if (!chosenAtBoot) return [`${next} waits for the next boot; ${booted} runs.`];
+  const at = slots.indexOf(booted);
+  const where = at < 0 ? booted : `slot ${at} (${booted})`;
+  return [`The boot menu chose ${where}; slot 0 (${next}) boots next. \`firn rollback\` makes what runs the default.`];
+}
+
 function ageOf(generation: Generation, now: number): string {
   const created = createdAt(generation);
   return age(now - created, created);
@@ -97,6 +108,7 @@ export function list(flags: ReadFlags): Result {
       ...(state.unfinished === undefined
         ? []
         : [`The installation stopped at step "${state.unfinished}": this volume does not boot.`]),
+      ...(state.chosenAtBoot ? waiting(state) : []),
       ...danglingSlots(state),
       ...faults(state),
       ...(state.linkSet === undefined && state.unfinished === undefined && !isUnread(state, layout.current)

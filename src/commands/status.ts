@@ -1,5 +1,7 @@
 import { packageManager } from "../host/packages/package-manager.ts";
-import { generationRoot } from "../host/volume/roots.ts";
+import { compareFolder, type PathChange } from "../host/volume/compare-trees.ts";
+import type { Within } from "../host/kernel/within.ts";
+import { generationRoot, templateIn } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/machine/processes.ts";
 import { diffPackages } from "../model/packages/changes.ts";
 import { approximateSize } from "../model/text/size.ts";
@@ -8,7 +10,7 @@ import type { GenerationId } from "../model/volume/ids.ts";
 import { createdAt, generationOf, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
-import { danglingSlots, faults, generationData } from "./list.ts";
+import { danglingSlots, faults, generationData, waiting } from "./list.ts";
 import { reading, type ReadFlags, type ReadSession } from "./session/session.ts";
 
 /**
@@ -16,18 +18,33 @@ import { reading, type ReadFlags, type ReadSession } from "./session/session.ts"
  */
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
   const next = state.slots[0];
-  if (state.booted === undefined || next === undefined || state.booted === next) return undefined;
+  // Who left slot 0 for another one waits for nothing.
+  if (state.booted === undefined || next === undefined || state.booted === next || state.chosenAtBoot) return undefined;
   const before = generationRoot(volume.top, state.booted);
   const after = generationRoot(volume.top, next);
   const packages = diffPackages(packageManager.installed(before), packageManager.installed(after));
   const changes = packages.map(({ name }) => name);
   const files = packageManager.changedFiles(before, after, new Set(changes));
-  return impactOf(changes, files, runningProcesses(), openrcServices());
+  const config = configChanges(before, after);
+  return impactOf({ packages: changes, files, config }, runningProcesses(), openrcServices());
+}
+
+/** Absolute paths of the configuration that differs: it is read at a start, by whom nobody can say. */
+function configChanges(before: Within, after: Within): string[] {
+  const sameFstab = templateIn(before) === templateIn(after);
+  const differs = ({ kind, what }: PathChange): boolean => kind !== "changed" || what().some((one) => one !== "time");
+  const paths = compareFolder(before.locate("/"), after.locate("/"), "etc").flatMap((change) =>
+    (change.path === "etc/fstab" && sameFstab) || change.path.startsWith("etc/apk/") || !differs(change)
+      ? []
+      : [`/${change.path}`],
+  );
+  const beside = new Set(packageManager.conflicts(paths));
+  return paths.filter((path) => !beside.has(path));
 }
 
 const advice: Record<Impact["action"], string> = {
-  nothing: "nothing that runs uses what it changes",
-  "restart-services": "services use what it changes",
+  nothing: "the next boot brings it; nothing that runs uses what it changes",
+  "restart-services": "the next boot brings it; services use what it changes",
   reboot: "reboot to use it",
 };
 
@@ -76,6 +93,7 @@ export function status(flags: ReadFlags): Result {
       `Booted: ${state.booted === undefined ? "not this volume" : line(state, state.booted)}`,
       `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
       ...(impact === undefined ? [] : impactLines(impact)),
+      ...(state.chosenAtBoot ? waiting(state) : []),
       `Slots:  ${state.slots.length}, ${state.generations.length} ${state.generations.length === 1 ? "generation" : "generations"}, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,
       ...danglingSlots(state),
       ...faults(state),

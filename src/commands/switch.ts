@@ -16,7 +16,8 @@ function toSlot0(flags: WriteFlags, command: string, word: string | undefined): 
     const [next] = slots ?? state.slots;
     const data = { changed: slots !== undefined && !flags.dryRun, default: next, ...given({ slots }) };
     if (flags.dryRun) return planned(plan, data);
-    if (slots === undefined) return { data, lines: [`${target} is slot 0 already. Nothing was changed.`] };
+    if (slots === undefined)
+      return { data, lines: [`${target} is slot 0 already. Nothing was changed.`, ...running(state.booted, next)] };
     carryOut(plan, switchExecutors, { store, state, report });
     return { data, lines: [`${next} boots next.`, ...running(state.booted, next)] };
   });

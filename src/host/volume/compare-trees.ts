@@ -149,12 +149,22 @@ export function isOwnFstab({ path, what }: PathChange): boolean {
   return path === "etc/fstab" && what().every((one) => one === "content" || one === "time");
 }
 
-/** How two roots differ, by path without a leading slash, sorted; the root itself is "". */
-export function comparePaths(before: string, after: string): PathChange[] {
-  const trees: Trees = {
+function treesOf(before: string, after: string): Trees {
+  return {
     before: { root: before, links: new Map() },
     after: { root: after, links: new Map() },
     rearranged: new Set(),
   };
+}
+
+/** How two roots differ, by path without a leading slash, sorted; the root itself is "". */
+export function comparePaths(before: string, after: string): PathChange[] {
+  const trees = treesOf(before, after);
   return told(compareSnapshot(trees) ?? comparePath(trees, "", true), trees);
+}
+
+/** How what lies in a folder of two roots differs, by path from the roots. */
+export function compareFolder(before: string, after: string, folder: string): PathChange[] {
+  const trees = treesOf(before, after);
+  return told(comparePath(trees, folder, true), trees);
 }

@@ -139,6 +139,11 @@ export function volumeUuid({ top }: Volume): string {
   return filesystemUuid(top.directory);
 }
 
+/** Seconds since the epoch at which the machine booted, by the clock as it is now. */
+function bootTime(): number {
+  return Number(/^btime (\d+)$/m.exec(readText("/proc/stat"))?.[1] ?? 0);
+}
+
 /** The step at which an installation stopped. Before its first note a volume holds nothing at all. */
 function installationStep(
   top: Within,
@@ -239,6 +244,9 @@ export function inspect(volume: Volume): VolumeState {
       .flatMap((name) => parseLinkSetId(name) ?? [])
       .filter((id) => id !== linkSet),
     booted,
+    // The rename that put it in force set the time of its symlink.
+    chosenAtBoot:
+      booted !== undefined && booted !== menu.slots[0] && (top.lstat(layout.current)?.ctime ?? 0) < bootTime(),
     trial: trial === undefined ? undefined : parseGenerationId(trial),
     commons: commons.filter((name) => draftId(name) === undefined && name !== interrupted?.commons),
     ...readFstabs(top, [...menu.slots, ...generations.map(({ id }) => id).reverse()], menu.slots, unread),

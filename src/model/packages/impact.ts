@@ -38,13 +38,26 @@ export function serviceOf(
   return undefined;
 }
 
+/** What the next generation changes: packages by name, the rest as absolute paths. */
+export interface Pending {
+  packages: readonly string[];
+  /** Files of packages that it changes or removes. */
+  files: ReadonlySet<string>;
+  /** Configuration, which no process keeps mapped. */
+  config: readonly string[];
+}
+
+/** `a, b, c, and 4 more`. */
+function some(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(", ")}${names.length > 3 ? `, and ${names.length - 3} more` : ""}`;
+}
+
 /**
- * What the next generation's changes ask of the running system. `changedFiles`: absolute paths that it changes or
- * removes; `services`: the service by the pid that its supervisor wrote down.
+ * What the next generation's changes ask of the running system. `services`: the service by the pid that its supervisor
+ * wrote down.
  */
 export function impactOf(
-  changedPackages: readonly string[],
-  changedFiles: ReadonlySet<string>,
+  { packages, files: changedFiles, config }: Pending,
   processes: readonly RunningProcess[],
   services: ReadonlyMap<number, string>,
 ): Impact {
@@ -56,11 +69,12 @@ export function impactOf(
     const service = pid === 1 ? "init" : (serviceOf(pid, parents, services) ?? name);
     using.set(service, new Set([...(using.get(service) ?? []), ...changed]));
   }
-  const reboot = needsReboot(changedPackages);
+  const reboot = needsReboot(packages);
   const init = processes.some(({ pid, files }) => pid === 1 && files.some((file) => changedFiles.has(file)));
   const reasons = [
     ...(reboot.length === 0 ? [] : [`${reboot.join(", ")} changed`]),
     ...(init ? ["init uses changed files"] : []),
+    ...(config.length === 0 ? [] : [`${some(config)} changed`]),
   ];
   const list = [...using]
     .map(([name, files]) => ({ name, files: [...files].sort() }))

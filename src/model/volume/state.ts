@@ -35,6 +35,8 @@ export interface VolumeState {
   oldLinkSets: readonly LinkSetId[];
   /** The generation that runs now, when the volume is the running system's. */
   booted: GenerationId | undefined;
+  /** What runs was chosen in the boot menu: slot 0 was another one already when it booted. */
+  chosenAtBoot: boolean;
   trial: GenerationId | undefined;
   /** What a cut commit left under its own name. It is none of `generations` and `commons`, and one of `drafts`. */
   interrupted?: Interrupted | undefined;
@@ -85,6 +87,23 @@ export function anchor(state: VolumeState): GenerationId | undefined {
 export function running(state: VolumeState): GenerationId | undefined {
   const booted = generationOf(state, state.booted);
   return booted?.complete ? booted.id : undefined;
+}
+
+/** A generation and those that it was made from, one after the other, as far as their records say. */
+function lineage(state: VolumeState, id: GenerationId | undefined): Set<string> {
+  const line = new Set<string>();
+  for (let at: string | undefined = id; at !== undefined && !line.has(at);) {
+    line.add(at);
+    at = state.generations.find((one) => one.id === at)?.record.parent;
+  }
+  return line;
+}
+
+/** The generations whose changes slot 0 has and `base` has not, oldest first: what is made from it is without them. */
+export function leftOut(state: VolumeState, base: GenerationId): Generation[] {
+  const held = lineage(state, base);
+  const stacked = lineage(state, state.slots[0]);
+  return state.generations.filter(({ id }) => stacked.has(id) && !held.has(id));
 }
 
 /** The slots once a generation is the default, or the draft that becomes one. */

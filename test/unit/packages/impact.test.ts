@@ -18,12 +18,20 @@ const processes = [init, kernelThread, sshd, session, shell, top];
 const services = new Map([[40, "sshd"]]);
 
 function impact(packages: readonly string[], files: readonly string[], running = processes) {
-  return impactOf(packages, new Set(files), running, services);
+  return impactOf({ packages, files: new Set(files), config: [] }, running, services);
 }
 
 test("a change that nothing uses asks for nothing", () => {
   assert.deepEqual(impact(["jq"], ["/usr/bin/jq"]), { action: "nothing", services: [], reasons: [] });
   assert.equal(impact([], []).action, "nothing");
+});
+
+test("changed configuration asks for a reboot, and is named", () => {
+  const config = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
+  const changed = (names: readonly string[]) =>
+    impactOf({ packages: [], files: new Set(), config: names }, processes, services);
+  assert.deepEqual(changed(["/etc/a"]), { action: "reboot", services: [], reasons: ["/etc/a changed"] });
+  assert.deepEqual(changed(config).reasons, ["/etc/a, /etc/b, /etc/c, and 1 more changed"]);
 });
 
 test("services that use changed files are named with them, once, with the files of their children", () => {

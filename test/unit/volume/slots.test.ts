@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { rotate, slotsToFill } from "../../../src/model/volume/slots.ts";
-import { createdAt, lastKnownGood, previous } from "../../../src/model/volume/state.ts";
+import { createdAt, lastKnownGood, leftOut, previous } from "../../../src/model/volume/state.ts";
 import { currentTarget, generationOfSubvolume, slotTarget, targetName } from "../../../src/model/volume/layout.ts";
 import { parseLinkSetId, type GenerationId } from "../../../src/model/volume/ids.ts";
 import { parseRecord, renderRecord } from "../../../src/model/volume/generation.ts";
@@ -99,6 +99,20 @@ test("the generation that is mounted shows in its subvolume's path", () => {
     assert.equal(generationOfSubvolume(path), "X", path);
   for (const path of ["/", "/@", "/commons/@home", "/snapshots/@", "/old/snapshots/X/@", "/snapshots/X"])
     assert.equal(generationOfSubvolume(path), undefined, path);
+});
+
+test("what another base leaves out is what slot 0 was made through and the base was not, as far as anybody noted", () => {
+  const chain = [generation("a"), generation("b", { parent: "a" }), generation("c", { parent: "b" })];
+  const ids = (state: ReturnType<typeof volume>, base: GenerationId): string[] =>
+    leftOut(state, base).map((one) => one.id);
+  const straight = volume(chain, { slots: [c, b, a] });
+  assert.deepEqual([ids(straight, a), ids(straight, b), ids(straight, c)], [["b", "c"], ["c"], []]);
+  const forked = volume([...chain, generation("d", { parent: "a" })], { slots: [c, d] });
+  assert.deepEqual(ids(forked, d), ["b", "c"]);
+  const unnoted = volume([generation("a"), generation("b")], { slots: [b, a] });
+  assert.deepEqual(ids(unnoted, a), ["b"]);
+  const circle = volume([generation("a", { parent: "b" }), generation("b", { parent: "a" })], { slots: [b] });
+  assert.deepEqual(ids(circle, a), []);
 });
 
 test("a record comes back as it was written, and keeps what another firn wrote into it", () => {

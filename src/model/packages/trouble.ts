@@ -37,6 +37,7 @@ const damaged =
 const repositoryLine =
   /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+?)(?: \(check repositories file\))?$/;
 const packageLine = /^ERROR: (\S+-[0-9]\S*-r\d+): (.+)$/;
+const fileLine = /^ERROR: (\/\S+\.apk): (.+)$/;
 const scriptLine =
   /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
 
@@ -91,6 +92,20 @@ function packageProblem(name: string, reason: string): Problem | undefined {
     );
   if (network.test(reason)) return problem("E_MIRROR", `${name}: it could not be fetched (apk: ${reason}).`);
   return undefined;
+}
+
+/** What is wrong with a package that was given as a file. */
+function fileProblem(told: string, reason: string, { shown, keys }: TroubleContext): Problem {
+  const file = shown[told] ?? told;
+  if (reason.includes("UNTRUSTED"))
+    return problem(
+      "E_SIGNATURE",
+      `${file}: the package is not signed with a key that is trusted here. Known keys: ${keys().join(", ") || "none"}.`,
+      "Give the folder with its maker's public key with --keys-dir.",
+    );
+  if (damaged.test(reason))
+    return problem("E_SIGNATURE", `${file}: this is no package, or a damaged one (apk: ${reason}).`);
+  return packageProblem(file, reason) ?? problem("E_FILE", `${file}: ${reason}.`);
 }
 
 /** The names under "unable to select packages" that nothing provides. */
@@ -169,6 +184,8 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
     if (script) scripts.push(`${script[1]}: its ${script[2]} script ${script[3]}`);
     const entry = packageLine.exec(line);
     if (entry) first ??= packageProblem(entry[1] ?? "", entry[2] ?? "");
+    const file = fileLine.exec(line);
+    if (file) first ??= fileProblem(file[1] ?? "", file[2] ?? "", context);
     const database =
       /^ERROR: (?:Unable to lock database|Unable to (?:open|read) .*|Failed to open apk database): (.+)$/.exec(line);
     if (database) first ??= databaseProblem(database[1] ?? "");

@@ -52,7 +52,7 @@ function fromSupply({ packages, fill, look, ...wish }: NonNullable<Call["supply"
 
 function inside(call: NonNullable<Call["inside"]>): Record<string, unknown> {
   const { root, wish } = call;
-  const sources = packageManager.sources(root, call.sources, wish.release);
+  const sources = packageManager.sources(root, call.sources, wish);
   // The root stays writable: what is not written was not tried.
   using chroot = enterRoot({ top: "/", root, commons: [], binds: sources.binds, hostResolver: true });
   switch (call.do) {

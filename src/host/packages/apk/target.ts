@@ -1,5 +1,6 @@
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
-import { FirnError } from "../../../model/problem.ts";
+import { isPackageFile } from "../../../model/packages/constraint.ts";
+import { FirnError, type Problem } from "../../../model/problem.ts";
 import {
   insideRoot,
   makeDirectories,
@@ -103,6 +104,18 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
   });
 }
 
+/** Killed by SIGSEGV. */
+const CRASHED = 128 + 11;
+
+function crash({ shown = {} }: ApkTarget): Problem {
+  const files = Object.entries(shown).flatMap(([told, file]) => (isPackageFile(told) ? [file] : []));
+  return {
+    code: "E_SIGNATURE",
+    message: `${files.join(", ")}: the generation's apk crashes when it checks this signature.`,
+    hint: "apk 2 cannot take a package with the newer kind of signature (RSA256) as a file. Lay it into a folder with an index (`apk index`), and name that with -X.",
+  };
+}
+
 /** The error for a run that went wrong, or undefined. apk's own exit code says too little: see apkTrouble. */
 export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | undefined {
   const trouble = apkTrouble(finished, {
@@ -111,6 +124,8 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   });
   if (trouble !== undefined) return trouble;
   if (finished.status === 0) return undefined;
+  if (finished.status === CRASHED && finished.argv.some((word) => isPackageFile(word)))
+    return { problem: crash(target) };
   const broken = installedPackages(rootOutside(target)).filter((known) => known.broken !== "");
   if (broken.length > 0 && finished.stderr.trim() === "") {
     const list = broken.map(({ name }) => name).join(", ");

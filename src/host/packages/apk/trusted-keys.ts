@@ -4,7 +4,7 @@ import olderArm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org
 import x86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
 import arm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
 import { FirnError } from "../../../model/problem.ts";
-import { isDirectory, isFile, makeDirectories, names, readText, removeTree, writeText } from "../../kernel/files.ts";
+import { insideRoot, isFile, makeDirectories, names, readText, removeTree, writeText } from "../../kernel/files.ts";
 
 /**
  * Alpine's own keys for x86_64 and aarch64, of its package alpine-keys 2.4-r1. The file names are what signatures refer
@@ -26,11 +26,12 @@ export interface KeySources {
    * /etc/apk/keys.
    */
   from?: readonly string[];
-  /**
-   * What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a
-   * key.
-   */
+  /** The root in which `from` lies, and in which its symlinks lead. Default: the host's. */
+  root?: string;
+  /** What a person gave besides: trusted as well, and it wins where names collide. It must be there and hold a key. */
   keysDir?: string | undefined;
+  /** The root in which that lies. Default: the host's. */
+  keysRoot?: string;
 }
 
 /**
@@ -38,18 +39,20 @@ export interface KeySources {
  * file names, sorted. Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of
  * there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
  */
-export function assembleKeys({ into, from = ["/etc/apk/keys"], keysDir }: KeySources): string[] {
+export function assembleKeys(sources: KeySources): string[] {
+  const { into, from = ["/etc/apk/keys"], root = "", keysDir, keysRoot = "" } = sources;
   removeTree(into);
   makeDirectories(into, 0o755);
   const keys = new Map<string, string>();
-  const collect = (folder: string): number => {
-    const found = names(folder).filter((name) => name.endsWith(".pub") && isFile(`${folder}/${name}`));
-    for (const name of found) keys.set(name, readText(`${folder}/${name}`));
+  const collect = (within: string, folder: string): number => {
+    const file = (name: string): string => insideRoot(within, `${folder}/${name}`);
+    const found = names(insideRoot(within, folder)).filter((name) => name.endsWith(".pub") && isFile(file(name)));
+    for (const name of found) keys.set(name, readText(file(name)));
     return found.length;
   };
-  for (const folder of from) collect(folder);
+  for (const folder of from) collect(root, folder);
   if (keys.size === 0) for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
-  if (keysDir !== undefined && (!isDirectory(keysDir) || collect(keysDir) === 0))
+  if (keysDir !== undefined && collect(keysRoot, keysDir) === 0)
     throw new FirnError(
       "E_SIGNATURE",
       `${keysDir}: there is no public key (*.pub) in this folder.`,

@@ -1,5 +1,8 @@
 import type { Problem } from "../problem.ts";
 
+/** Of apk 2.14: what came is damaged, or nothing came since there is no way to the mirror. */
+const ambiguous = /\bIO ERROR\b/;
+
 /** What apk printed and how it ended. */
 export interface ApkOutput {
   status: number;
@@ -17,6 +20,8 @@ export interface MissingPackage {
 export interface ApkTrouble {
   readonly problem: Problem;
   readonly missing?: readonly MissingPackage[];
+  /** apk has the same words for bytes that are damaged and for a network that leads nowhere. */
+  readonly unsure?: boolean;
 }
 
 /** What apk does not say, and a message should. */
@@ -47,7 +52,9 @@ function problem(code: Problem["code"], message: string, hint?: string): Problem
 
 /** What a repository's warning means. apk itself goes on without the repository, and often exits with 0. */
 function repositoryProblem(told: string, reason: string, { shown, keys }: TroubleContext): Problem {
-  const place = shown[told] ?? told;
+  // apk 3 names the index itself.
+  const named = told.replace(/\/[^/]+\/APKINDEX\.tar\.gz$/, "");
+  const place = shown[named] ?? named;
   if (reason.includes("UNTRUSTED"))
     return problem(
       "E_SIGNATURE",
@@ -60,6 +67,8 @@ function repositoryProblem(told: string, reason: string, { shown, keys }: Troubl
       `${place}: the index is damaged, or it was changed after it was signed (apk: ${reason}).`,
       "Try another mirror.",
     );
+  if (reason.includes("No space left"))
+    return problem("E_NO_SPACE", `${place}: no space is left to keep its index.`, "`firn gc` frees space.");
   const none = reason.includes("No such file or directory");
   const what = none ? "there is no index for this architecture" : reason;
   return problem(
@@ -174,7 +183,8 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
   const lines = output.stderr.split("\n");
   for (const line of lines) {
     const match = repositoryLine.exec(line);
-    if (match) return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context) };
+    if (match)
+      return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context), unsure: ambiguous.test(line) };
   }
   const scripts: string[] = [];
   let space = false;
@@ -199,7 +209,7 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
       );
   }
   if (space) return { problem: problem("E_NO_SPACE", "The filesystem filled up while packages were installed.") };
-  if (first !== undefined) return { problem: first };
+  if (first !== undefined) return { problem: first, unsure: lines.some((line) => ambiguous.test(line)) };
   if (scripts.length > 0) {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
     const hint = "Leave the package out, or give its script what it needs.";

@@ -1,4 +1,5 @@
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
+import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
 import { isPackageFile } from "../../../model/packages/constraint.ts";
 import { FirnError, type Problem } from "../../../model/problem.ts";
 import {
@@ -12,9 +13,10 @@ import {
 } from "../../kernel/files.ts";
 import { isSysError } from "../../kernel/failure.ts";
 import { scratch } from "../../kernel/mounts.ts";
+import { filesystemSpace } from "../../kernel/stat.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
-import { proxySettings } from "./download.ts";
+import { download, proxySettings } from "./download.ts";
 import { installedPackages } from "./installed.ts";
 import { given } from "../../../model/given.ts";
 
@@ -60,7 +62,13 @@ export function scratchFolder(target: ApkTarget): string {
   return "/run/firn";
 }
 
-/** True when apk can keep files in the cache folder, which is made when it is missing. */
+/** Bytes: what the indexes of main and community take, several times. */
+const INDEX_ROOM = 16 << 20;
+
+/**
+ * True when apk can keep files in the cache folder, which is made when it is missing. On a full disk it cannot, and
+ * says of an index that it cannot keep that there is none: then indexes are read into memory.
+ */
 export function cacheUsable(target: ApkTarget): boolean {
   if (target.cacheDir === undefined || target.lookOnly) return false;
   const folder = outside(target, target.cacheDir);
@@ -69,7 +77,7 @@ export function cacheUsable(target: ApkTarget): boolean {
     const probe = `${folder}/firn-${newName()}`;
     makeDirectory(probe, 0o700);
     removeDirectory(probe);
-    return true;
+    return filesystemSpace(folder).free >= INDEX_ROOM;
   } catch (error) {
     if (isSysError(error)) return false;
     throw error;
@@ -140,7 +148,20 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   return { problem: programFailed(finished).problem };
 }
 
-/** Throws the error of a run that went wrong. */
-export function orThrowTrouble(trouble: ApkTrouble | undefined): void {
-  if (trouble !== undefined) throw FirnError.of(trouble.problem);
+/** Throws E_MIRROR for a mirror from which nothing comes. A host without a program that asks finds out nothing. */
+function askMirror(target: ApkTarget, place: string): void {
+  try {
+    download(`${place}/${architectureOf(target)}/APKINDEX.tar.gz`, `${scratch()}/asked`);
+  } catch (error) {
+    if (!(error instanceof FirnError) || error.problem.code !== "E_PROGRAM_MISSING") throw error;
+  }
+}
+
+/** Throws the error of a run that went wrong. Where apk's words may mean the network, the mirrors are asked first. */
+export function orThrowTrouble(target: ApkTarget, trouble: ApkTrouble | undefined): void {
+  if (trouble === undefined) return;
+  if (trouble.unsure === true)
+    for (const place of target.repositories.map(repositoryPlace))
+      if (!isLocalRepository(place)) askMirror(target, place);
+  throw FirnError.of(trouble.problem);
 }

@@ -68,7 +68,7 @@ static FN(fs_write) {
         done += put;
     }
     if (text) JS_FreeCString(ctx, text);
-    return err ? throw_errno(ctx, err, "write", NULL) : JS_UNDEFINED;
+    return err ? throw_errno_of(ctx, err, "write", fd) : JS_UNDEFINED;
 }
 
 /* copy(from fd, to fd): by read and write, because reflinks and copy_file_range may keep holes. */
@@ -81,7 +81,7 @@ static FN(fs_copy) {
         if (got == 0) return JS_UNDEFINED;
         for (ssize_t done = 0; done < got;) {
             ssize_t put = write(to, buffer + done, got - done);
-            if (put < 0) return throw_errno(ctx, errno, "write", NULL);
+            if (put < 0) return throw_errno_of(ctx, errno, "write", to);
             done += put;
         }
     }

@@ -19,6 +19,8 @@ const char *errno_name(int number);
 
 /* Throws what src/host/kernel/sys.ts makes of a failed call: a SysError. */
 JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path);
+/* The same of an open file, which /proc knows by its path. */
+JSValue throw_errno_of(JSContext *ctx, int err, const char *call, int fd);
 
 int32_t arg_int(JSContext *ctx, JSValueConst value);
 int64_t arg_int64(JSContext *ctx, JSValueConst value);

@@ -30,6 +30,15 @@ JSValue throw_errno(JSContext *ctx, int err, const char *call, const char *path)
     return JS_IsException(error) ? error : JS_Throw(ctx, error);
 }
 
+JSValue throw_errno_of(JSContext *ctx, int err, const char *call, int fd) {
+    char link[32], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) length = 0;
+    path[length] = 0;
+    return throw_errno(ctx, err, call, path[0] == '/' ? path : NULL);
+}
+
 int32_t arg_int(JSContext *ctx, JSValueConst value) {
     int32_t number = 0;
     JS_ToInt32(ctx, &number, value);

@@ -3,8 +3,10 @@ import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
+import type { Volume } from "../host/volume/open-volume.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
+import { isPackageFile } from "../model/packages/constraint.ts";
 import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
@@ -45,12 +47,17 @@ export interface ChangeFlags extends WriteFlags {
   keepDraft?: boolean;
 }
 
-function sourceWish(flags: ChangeFlags, config: FirnConfig): SourceWish {
+function sourceWish(flags: ChangeFlags, { upgrade: own }: FirnConfig, { running }: Volume): SourceWish {
   const here = workingDirectory();
-  const keysDir = flags.keysDir ?? config.upgrade.keysDir;
   return {
-    repositories: [...config.upgrade.repositories, ...(flags.repository ?? [])].map((one) => repositoryFrom(here, one)),
-    keysDir: keysDir === undefined ? undefined : absolutePath(keysDir, here),
+    repositories: (flags.repository ?? []).map((one) => repositoryFrom(here, one)),
+    keysDir: flags.keysDir === undefined ? undefined : absolutePath(flags.keysDir, here),
+    // Relative to the file: /etc/firn.
+    own: {
+      repositories: own.repositories.map((one) => repositoryFrom("/etc/firn", one)),
+      ...given({ keysDir: own.keysDir === undefined ? undefined : absolutePath(own.keysDir, "/etc/firn") }),
+    },
+    foldersOf: running ? "host" : "root",
     save: flags.save === true,
     allowOlder: flags.allowDowngrade === true,
     dryRun: flags.dryRun === true,
@@ -129,10 +136,11 @@ export function change(flags: ChangeFlags, command: string, choose: (state: Volu
     const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
-    const wish = sourceWish(flags, config);
-    const prepared = base === undefined ? unprepared : prepareChange(volume.top, state, wanted, base, wish);
+    const from = sourceWish(flags, config, volume);
+    const note = (line: string): void => report.note(line);
+    const prepared =
+      base === undefined ? unprepared : prepareChange({ top: volume.top, state, change: wanted, base, from, note });
     const { neededBytes, fetchBytes } = prepared;
-    for (const note of prepared.simulation?.notes ?? []) report.note(note);
     const id = store.newId(state.generations.map((generation) => generation.id));
     const now = withFreedSpace(session, neededBytes);
     // Every process is asked for what it has mounted, so only when something may have to go.
@@ -188,9 +196,11 @@ export function upgrade(flags: ChangeFlags & { release?: string }): Result {
   }));
 }
 
-/** `firn add PKG…` */
+/** `firn add PKG…`, of which some may be files of packages. */
 export function add(flags: ChangeFlags, packages: readonly string[]): Result {
-  return change(flags, `firn add ${packages.join(" ")}`, () => planPackages("add", packages));
+  const here = workingDirectory();
+  const words = packages.map((word) => (isPackageFile(word) && !word.startsWith("/") ? `${here}/${word}` : word));
+  return change(flags, `firn add ${packages.join(" ")}`, () => planPackages("add", words));
 }
 
 /** `firn del PKG…` */

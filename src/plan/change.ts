@@ -1,6 +1,6 @@
 import type { GenerationId } from "../model/volume/ids.ts";
 import type { PackageChange } from "../model/packages/changes.ts";
-import { parsePackages } from "../model/packages/constraint.ts";
+import { isPackageFile, parsePackages } from "../model/packages/constraint.ts";
 import type { PackageWish } from "../model/packages/wish.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
@@ -195,12 +195,12 @@ function describeChange(change: Change): string {
   }
 }
 
-function describePackages({ verb, packages, release }: PackageWish): string {
+function describePackages({ verb, packages, files = [], release }: PackageWish): string {
   switch (verb) {
     case "upgrade":
       return `Upgrade the packages${release === undefined ? "" : ` to ${release}`}`;
     case "add":
-      return `Add ${packages.join(" ")}`;
+      return `Add ${[...packages, ...files].join(" ")}`;
     case "del":
       return `Remove ${packages.join(" ")}`;
     default:
@@ -208,10 +208,18 @@ function describePackages({ verb, packages, release }: PackageWish): string {
   }
 }
 
-/** The change that adds or removes packages; a word that is none, such as an option, is refused. */
+/**
+ * The change that adds or removes packages, or adds what lies in files; a word that is neither, such as an option, is
+ * refused.
+ */
 export function planPackages(verb: "add" | "del", words: readonly string[]): Change | Refusal {
-  const packages = parsePackages(words, `firn ${verb}`);
-  return isRefusal(packages) ? packages : { kind: "packages", verb, packages };
+  const files = verb === "add" ? words.filter((word) => isPackageFile(word)) : [];
+  const packages = parsePackages(
+    words.filter((word) => !files.includes(word)),
+    `firn ${verb}`,
+  );
+  if (isRefusal(packages)) return packages;
+  return { kind: "packages", verb, packages, ...(files.length === 0 ? {} : { files }) };
 }
 
 /** The change that edits a file, unless it is one that needs no generation or cannot be named so. */

@@ -27,6 +27,21 @@ export async function firnBinary(): Promise<string> {
   return built;
 }
 
+let lent: readonly string[] = [];
+
+/** Flags that name the folders of this machine from which images are installed: see withLent. */
+export function lendRepositories(flags: readonly string[]): void {
+  lent = flags;
+}
+
+/**
+ * The words of a command line, with those flags where packages for an image are asked for: firn reads no folder of this
+ * machine because an image names it.
+ */
+export function withLent([verb = "", ...words]: readonly string[]): string[] {
+  return [verb, ...(["add", "del", "upgrade"].includes(verb) && words.includes("--volume") ? lent : []), ...words];
+}
+
 export interface Ran {
   status: number;
   stdout: string;
@@ -36,9 +51,10 @@ export interface Ran {
 /** Runs the real binary to its end. */
 export async function firn(
   args: readonly string[],
-  options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
+  options: { input?: string; env?: Record<string, string>; cwd?: string; lend?: boolean } = {},
 ): Promise<Ran> {
-  const { status, signal, stdout, stderr } = spawnSync(await firnBinary(), args, {
+  const words = options.lend === false ? args : withLent(args);
+  const { status, signal, stdout, stderr } = spawnSync(await firnBinary(), words, {
     encoding: "utf8",
     input: options.input ?? "",
     maxBuffer: 1 << 28,
@@ -56,7 +72,7 @@ export interface Running {
 
 /** Starts firn, or `wrapper` with firn behind it, in a process group of its own, without waiting for its end. */
 export async function start(args: readonly string[], wrapper: readonly string[] = []): Promise<Running> {
-  const [program = "", ...rest] = [...wrapper, await firnBinary(), ...args];
+  const [program = "", ...rest] = [...wrapper, await firnBinary(), ...withLent(args)];
   const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -83,7 +99,7 @@ export async function firnBehind(
   args: readonly string[],
   prefix: readonly string[] = [],
 ): Promise<Ran> {
-  const [program = "", ...rest] = [...behind(script), ...prefix, await firnBinary(), ...args];
+  const [program = "", ...rest] = [...behind(script), ...prefix, await firnBinary(), ...withLent(args)];
   const { status, stdout, stderr } = spawnSync(program, rest, { encoding: "utf8", input: "" });
   return { status: status ?? -1, stdout, stderr };
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
-import { firn, firnBinary } from "./firn.ts";
+import { firn, firnBinary, lendRepositories } from "./firn.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -15,8 +15,10 @@ export const PASSWORD_HASH =
 /** Flags that every installation in the tests shares: real Alpine 3.19.1, the stand-in kernel 6.1, a serial console. */
 export async function machineFlags(): Promise<string[]> {
   const { v1, keysDir } = await fixtures();
+  const from = [join(alpineMirror, "v3.19.1"), join(alpineMirror, "extras"), v1].flatMap((one) => ["-X", one]);
+  lendRepositories(from);
   return [
-    ...["-X", join(alpineMirror, "v3.19.1"), "-X", join(alpineMirror, "extras"), "-X", v1, "--keys-dir", keysDir],
+    ...[...from, "--keys-dir", keysDir],
     ...["--flavor", "virt", "--serial", "ttyS0", "--hostname", "snow", "--root-password-hash", PASSWORD_HASH],
   ];
 }

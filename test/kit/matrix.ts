@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { commandTree, type Verb } from "../../scripts/completions/tree.ts";
 import { alpineMirror, fixtures } from "../fixtures/fixtures.ts";
 import { attached } from "./disk.ts";
-import { behind, firnBinary, type Ran } from "./firn.ts";
+import { behind, firnBinary, withLent, type Ran } from "./firn.ts";
 import { baseImage, machineFlags } from "./image.ts";
 import { on } from "./verbs.ts";
 import { workFolder } from "./world.ts";
@@ -109,7 +109,7 @@ export class Matrix {
     const { on: kind = "volume", words = [], input = "" } = rows[name] ?? {};
     const file = join(this.folder, `${++this.count}.img`);
     const stage = (args: readonly string[], release?: Disposable): Stage => ({
-      ...{ name, kind, file, input, args: [...name.split(" "), ...args] },
+      ...{ name, kind, file, input, args: withLent([...name.split(" "), ...args]) },
       [Symbol.dispose]: () => {
         release?.[Symbol.dispose]();
         rmSync(file, { force: true });

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { firnBinary, type Ran } from "./firn.ts";
+import { firnBinary, withLent, type Ran } from "./firn.ts";
 
 export interface Call {
   pid: string;
@@ -41,7 +41,7 @@ export async function traced(args: readonly string[], calls: string, inject?: st
   const file = join(folder, "trace");
   const fault = inject === undefined ? [] : ["-e", `inject=${inject}`];
   try {
-    const [program = "", ...options] = [...strace(file, calls), ...fault, await firnBinary(), ...args];
+    const [program = "", ...options] = [...strace(file, calls), ...fault, await firnBinary(), ...withLent(args)];
     const ran = spawnSync(program, options, { encoding: "utf8", input: "", maxBuffer: 1 << 28 });
     assert.equal(ran.error, undefined);
     return { status: ran.status ?? 128, stdout: ran.stdout, stderr: ran.stderr, calls: callsIn(file) };

@@ -1,6 +1,7 @@
 import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
+import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { generationRoot, templateFor } from "../../host/volume/roots.ts";
 import {
@@ -47,36 +48,44 @@ function bytesToWrite({ changes, writtenBytes, downloadBytes }: Simulation, root
   return writtenBytes + downloadBytes + (remakesBootFiles(changes) ? initramfsBytes(root) : 0);
 }
 
+export interface Preparation {
+  /** The volume's top level. */
+  readonly top: Within;
+  readonly state: VolumeState;
+  readonly change: Change;
+  readonly base: GenerationId;
+  readonly from: SourceWish;
+  /** Called with what a person should know, whatever comes of it. */
+  readonly note: (text: string) => void;
+}
+
 /**
  * Lets the package manager plan a change in the base itself, which stays read-only: sizes, missing packages and bad
  * mirrors are known before a draft is opened. Throws as its `simulate` does, E_INDEX_OLD and E_INDEX_RELEASE.
  */
-export function prepareChange(
-  top: Within,
-  state: VolumeState,
-  change: Change,
-  base: GenerationId,
-  wish: SourceWish,
-): PreparedChange {
+export function prepareChange({ top, state, change, base, from, note }: Preparation): PreparedChange {
   if (change.kind !== "packages") return unprepared;
   const root = generationRoot(top, base);
-  const sources = packageManager.sources(root, wish, change.release);
-  const inBase = <T>(use: (chroot: Chroot) => T): T => {
+  const inBase = <T>(binds: PackageSources["binds"], use: (chroot: Chroot) => T): T => {
     const commons = commonsOf(templateFor(root, state.templateEdit) ?? "");
-    using chroot = enterRoot({ top, root, commons, binds: sources.binds, readonly: true, hostResolver: true });
+    using chroot = enterRoot({ top, root, commons, binds, readonly: true, hostResolver: true });
     return use(chroot);
   };
-  const { indexes, simulation } = inBase((chroot) => {
+  // With its commons: what the root names may lie there.
+  const sources = inBase([], (chroot) => packageManager.sources(chroot.root, from, change));
+  for (const text of sources.notes) note(text);
+  const { indexes, simulation } = inBase(sources.binds, (chroot) => {
     const stamps = packageManager.indexes(chroot, sources);
-    orThrow(judgeIndexes(stamps, lastIndexes(state), wish.allowOlder));
+    orThrow(judgeIndexes(stamps, lastIndexes(state), from.allowOlder));
     return { indexes: stamps, simulation: packageManager.simulate(chroot, sources, change) };
   });
+  for (const text of simulation.notes) note(text);
   return {
     sources,
     simulation,
     indexes,
     neededBytes: bytesToWrite(simulation, root),
     fetchBytes: simulation.downloadBytes,
-    fetch: () => void inBase((chroot) => packageManager.fetch(chroot, sources, change)),
+    fetch: () => void inBase(sources.binds, (chroot) => packageManager.fetch(chroot, sources, change)),
   };
 }

@@ -99,6 +99,8 @@ export class Installation implements Disposable {
     const sources = packageManager.sources(root, {
       repositories: [],
       keysDir,
+      own: { repositories: [] },
+      foldersOf: "host",
       save: false,
       allowOlder: false,
       dryRun: false,

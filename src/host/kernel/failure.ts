@@ -24,20 +24,34 @@ function firstCause(error: unknown): unknown {
   return error;
 }
 
-/** What a failed system call means to a user; undefined when it was none. */
+/** Where a path lies: on the volume, or on a root of it that a draft's programs see, in /run, or anywhere else. */
+function placeOf(path: string | null): "volume" | "run" | "elsewhere" {
+  if (path === null || /^\/run\/firn\/(volume|root(?!\/(run|tmp|dev)(\/|$)))(\/|$)/.test(path)) return "volume";
+  return /^\/run(\/|$)/.test(path) ? "run" : "elsewhere";
+}
+
+const room = {
+  volume: "`firn gc` frees space.",
+  run: "/run is in memory: make room there (`df /run`).",
+  elsewhere: "This is not the volume: make room there.",
+} as const;
+
+/** What a failed system call means to a user, by what it happened to; undefined when it was none. */
 function systemFailure(error: unknown): Problem | undefined {
   if (!(error instanceof SysError)) return undefined;
   const { message } = error;
+  const place = placeOf(error.path);
   switch (error.code) {
     case "ENOSPC":
     case "EDQUOT":
-      return {
-        code: "E_NO_SPACE",
-        message: `The filesystem is full (${message}).`,
-        hint: "`firn gc` frees space.",
-      };
+      return { code: "E_NO_SPACE", message: `The filesystem is full (${message}).`, hint: room[place] };
     case "EROFS":
-      return { code: "E_VOLUME_READONLY", message: `${message}.` };
+      if (place === "volume") return { code: "E_VOLUME_READONLY", message: `${message}.` };
+      return {
+        code: "E_FILE",
+        message: `${message}.`,
+        hint: "This is not the volume: firn must be able to write there.",
+      };
     case "EPERM":
     case "EACCES":
       return {

@@ -4,6 +4,7 @@ import type { Within } from "../kernel/within.ts";
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
 import type { IndexStamp } from "../../model/packages/index.ts";
+import { FirnError } from "../../model/problem.ts";
 import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
 import { goesBack } from "../../model/packages/release.ts";
 import type {
@@ -42,8 +43,8 @@ export interface PackageManager {
   readonly architecture: () => string;
   readonly supply: (wish: SupplyWish) => Supply;
 
-  /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE. */
-  readonly sources: (root: Within, wish: SourceWish, release?: string) => PackageSources;
+  /** What a change of packages of this root will be made from. Throws E_MIRROR, E_SIGNATURE, E_FILE. */
+  readonly sources: (root: Within, from: SourceWish, wish?: PackageWish) => PackageSources;
   /** Reads what the sources offer, and tells of when that is. Works on a read-only root. */
   readonly indexes: (chroot: Chroot, sources: PackageSources) => readonly IndexStamp[];
   /** Works on a read-only root. Throws what `change` throws, before anything is changed. */
@@ -76,20 +77,31 @@ export interface PackageManager {
 }
 
 /** apk's words for a change. `upgrade` has no `--`: when apk replaces itself, it puts an option of its own last. */
-function words({ verb, packages, release }: PackageWish): string[] {
+function words({ verb, packages, release }: PackageWish, { files }: PackageSources): string[] {
   if (verb === "upgrade") return [verb, ...(release === undefined ? [] : ["--available"])];
-  return [verb, "--", ...packages];
+  return [verb, "--", ...packages, ...files.map(({ path }) => path)];
 }
+
+const MOUNT_IT = "Mount what is missing, name repositories with -X, or correct /etc/apk/repositories with `firn edit`.";
 
 /** What apk would do, and which of it nobody asked for: neither by a version or tag, nor by an older release. */
 function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): Forecast {
-  const simulation = simulate(insideApk(chroot.path, sources), words(wish));
+  if (wish.verb !== "del" && sources.repositories.length + sources.files.length === 0 && sources.notes.length > 0)
+    throw new FirnError("E_MIRROR", "Every repository is passed over, so there are no packages to be had.", MOUNT_IT);
+  const told = simulate(insideApk(chroot.path, sources), words(wish, sources));
+  const bytes = sources.files.reduce((sum, { installedBytes }) => sum + installedBytes, 0);
+  const simulation = {
+    ...told,
+    installedBytesDelta: told.installedBytesDelta + bytes,
+    writtenBytes: told.writtenBytes + bytes,
+  };
   const older = simulation.changes.filter(({ kind }) => kind === "downgraded");
   const release = alpineRelease(chroot.root);
   if (older.length > 0 && goesBack(release, wish.release))
     return { ...simulation, unasked: [], notes: [`${wish.release} is older than ${release}: packages become older.`] };
-  const pinned = pinnedNames([...world(chroot.root).filter(isExact), ...wish.packages]);
-  return { ...simulation, unasked: older.filter(({ name }) => !pinned.has(name)), notes: [] };
+  const asked = pinnedNames([...world(chroot.root).filter(isExact), ...wish.packages]);
+  const given = new Set(sources.files.map(({ name }) => name));
+  return { ...simulation, unasked: older.filter(({ name }) => !asked.has(name) && !given.has(name)), notes: [] };
 }
 
 export const packageManager: PackageManager = {
@@ -98,10 +110,10 @@ export const packageManager: PackageManager = {
   sources: packageSources,
   indexes: (chroot, sources) => indexStamps(insideApk(chroot.path, sources)),
   simulate: forecast,
-  fetch: (chroot, sources, wish) => predownload(insideApk(chroot.path, sources), words(wish)),
+  fetch: (chroot, sources, wish) => predownload(insideApk(chroot.path, sources), words(wish, sources)),
   change: (chroot, sources, wish, onProgress) => {
     keepSources(chroot.root, sources, wish.release);
-    return apk(insideApk(chroot.path, sources), words(wish), { onProgress }).notes;
+    return apk(insideApk(chroot.path, sources), words(wish, sources), { onProgress }).notes;
   },
   installed: installedPackages,
   changedFiles: filesBetween,

@@ -2,36 +2,40 @@
 import { absolutePath } from "../text/absolute-path.ts";
 import { RELEASE_FOLDER } from "./release.ts";
 
-/** One line of /etc/apk/repositories. */
-export type RepositoryLine =
-  | { readonly kind: "repository"; readonly tag?: string; readonly url: string }
-  | { readonly kind: "other"; readonly text: string };
-
-/** The lines of /etc/apk/repositories; comments and empty lines are kept as they are. */
-export function parseRepositories(text: string): RepositoryLine[] {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  return lines.map((line) => {
-    const words = line.trim().split(/\s+/);
-    const [first = ""] = words;
-    if (first === "" || first.startsWith("#")) return { kind: "other", text: line };
-    if (!first.startsWith("@")) return { kind: "repository", url: first };
-    const url = words[1];
-    return url === undefined ? { kind: "other", text: line } : { kind: "repository", tag: first.slice(1), url };
-  });
+/** What a file of repositories names. */
+export interface RepositoryNames {
+  /** As `-X` takes them: `URL` or `@tag URL`. */
+  readonly active: readonly string[];
+  /** Lines of kinds that firn does not read, as they stand there. */
+  readonly unread: readonly string[];
 }
 
-export function renderRepositories(lines: readonly RepositoryLine[]): string {
-  return lines.map((line) => `${line.kind === "other" ? line.text : repositoryWords(line)}\n`).join("");
-}
-
-function repositoryWords({ tag, url }: { tag?: string; url: string }): string {
-  return tag === undefined ? url : `@${tag} ${url}`;
-}
-
-/** The active repositories as `-X` takes them: `URL` or `@tag URL`. */
-export function activeRepositories(text: string): string[] {
-  return parseRepositories(text).flatMap((line) => (line.kind === "repository" ? [repositoryWords(line)] : []));
+/**
+ * Reads /etc/apk/repositories, or a file of repositories.d: `URL`, `/folder`, `@tag URL`, and of apk 3's words (its
+ * apk-repositories(5)) `set NAME=VALUE`, `${NAME}`, `v2` before an URL, and components behind it, `URL main community`.
+ */
+export function readRepositories(text: string): RepositoryNames {
+  const active: string[] = [];
+  const unread: string[] = [];
+  const variables = new Map<string, string>();
+  for (const line of text.split("\n").map((one) => one.trim())) {
+    if (line === "" || line.startsWith("#")) continue;
+    const words = line
+      .split(/\s+/)
+      .map((word) => word.replace(/\$\{(\w+)\}/g, (all, name) => variables.get(name) ?? all));
+    if (words[0] === "set") {
+      for (const [name = "", value = ""] of words.slice(1).map((word) => word.split(/=(.*)/)))
+        variables.set(name, value);
+      continue;
+    }
+    const tag = words[0]?.startsWith("@") === true ? `${words.shift()} ` : "";
+    if (words[0] === "v2") words.shift();
+    const [place = "", ...components] = words;
+    if (!/^(\/|[a-z][a-z0-9+.-]*:\/\/)/.test(place) || words.some((word) => word.includes("${"))) unread.push(line);
+    else if (components.length === 0) active.push(tag + place);
+    else active.push(...components.map((component) => `${tag}${place.replace(/\/+$/, "")}/${component}`));
+  }
+  return { active, unread };
 }
 
 /**
@@ -40,17 +44,20 @@ export function activeRepositories(text: string): string[] {
  * change.
  */
 export function switchRelease(text: string, release: string): { text: string; switched: string[]; kept: string[] } {
+  const lines = text.split("\n").map((line) => {
+    if (/^\s*set\s/.test(line)) return line.replace(/(?<==)(v\d+\.\d+|latest-stable)(?=\s|$)/g, release);
+    const words = /^\s*#/.test(line) && !/^\s*#\s*(@\S+\s+)?(https?|ftp):\/\/\S+\s*$/.test(line);
+    return words ? line : line.replace(RELEASE_FOLDER, release);
+  });
+  const now = readRepositories(lines.join("\n")).active;
   const switched: string[] = [];
   const kept: string[] = [];
-  const lines = parseRepositories(text).map((line): RepositoryLine => {
-    if (line.kind === "other") {
-      const url = /^\s*#\s*(@\S+\s+)?(https?|ftp):\/\/\S+\s*$/.test(line.text);
-      return url ? { kind: "other", text: line.text.replace(RELEASE_FOLDER, release) } : line;
-    }
-    (RELEASE_FOLDER.test(line.url) ? switched : kept).push(line.url);
-    return { ...line, url: line.url.replace(RELEASE_FOLDER, release) };
+  readRepositories(text).active.forEach((one, at) => {
+    const place = repositoryPlace(one);
+    const moved = RELEASE_FOLDER.test(place) && now[at] === one.replace(RELEASE_FOLDER, release);
+    (moved ? switched : kept).push(place);
   });
-  return { text: renderRepositories(lines), switched, kept };
+  return { text: lines.join("\n"), switched, kept };
 }
 
 /** The two repositories of a release on a mirror laid out as Alpine's. */

@@ -31,7 +31,7 @@ export function parsePackage(text: string): string | Refusal {
 }
 
 /** Whether a word names a package in a file, which apk tells from the others by its end alone. */
-function isPackageFile(word: string): boolean {
+export function isPackageFile(word: string): boolean {
   return word.endsWith(".apk");
 }
 

@@ -1,5 +1,8 @@
 import type { Problem } from "../problem.ts";
 
+/** Of apk 2.14: what came is damaged, or nothing came since there is no way to the mirror. */
+const ambiguous = /\bIO ERROR\b/;
+
 /** What apk printed and how it ended. */
 export interface ApkOutput {
   status: number;
@@ -17,6 +20,8 @@ export interface MissingPackage {
 export interface ApkTrouble {
   readonly problem: Problem;
   readonly missing?: readonly MissingPackage[];
+  /** apk has the same words for bytes that are damaged and for a network that leads nowhere. */
+  readonly unsure?: boolean;
 }
 
 /** What apk does not say, and a message should. */
@@ -37,6 +42,7 @@ const damaged =
 const repositoryLine =
   /^WARNING: (?:Ignoring|opening from cache|opening|fetching|updating and opening|updating) (\S*[/.]\S*): (.+?)(?: \(check repositories file\))?$/;
 const packageLine = /^ERROR: (\S+-[0-9]\S*-r\d+): (.+)$/;
+const fileLine = /^ERROR: (\/\S+\.apk): (.+)$/;
 const scriptLine =
   /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
 
@@ -46,7 +52,9 @@ function problem(code: Problem["code"], message: string, hint?: string): Problem
 
 /** What a repository's warning means. apk itself goes on without the repository, and often exits with 0. */
 function repositoryProblem(told: string, reason: string, { shown, keys }: TroubleContext): Problem {
-  const place = shown[told] ?? told;
+  // apk 3 names the index itself.
+  const named = told.replace(/\/[^/]+\/APKINDEX\.tar\.gz$/, "");
+  const place = shown[named] ?? named;
   if (reason.includes("UNTRUSTED"))
     return problem(
       "E_SIGNATURE",
@@ -59,6 +67,8 @@ function repositoryProblem(told: string, reason: string, { shown, keys }: Troubl
       `${place}: the index is damaged, or it was changed after it was signed (apk: ${reason}).`,
       "Try another mirror.",
     );
+  if (reason.includes("No space left"))
+    return problem("E_NO_SPACE", `${place}: no space is left to keep its index.`, "`firn gc` frees space.");
   const none = reason.includes("No such file or directory");
   const what = none ? "there is no index for this architecture" : reason;
   return problem(
@@ -91,6 +101,20 @@ function packageProblem(name: string, reason: string): Problem | undefined {
     );
   if (network.test(reason)) return problem("E_MIRROR", `${name}: it could not be fetched (apk: ${reason}).`);
   return undefined;
+}
+
+/** What is wrong with a package that was given as a file. */
+function fileProblem(told: string, reason: string, { shown, keys }: TroubleContext): Problem {
+  const file = shown[told] ?? told;
+  if (reason.includes("UNTRUSTED"))
+    return problem(
+      "E_SIGNATURE",
+      `${file}: the package is not signed with a key that is trusted here. Known keys: ${keys().join(", ") || "none"}.`,
+      "Give the folder with its maker's public key with --keys-dir.",
+    );
+  if (damaged.test(reason))
+    return problem("E_SIGNATURE", `${file}: this is no package, or a damaged one (apk: ${reason}).`);
+  return packageProblem(file, reason) ?? problem("E_FILE", `${file}: ${reason}.`);
 }
 
 /** The names under "unable to select packages" that nothing provides. */
@@ -159,7 +183,8 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
   const lines = output.stderr.split("\n");
   for (const line of lines) {
     const match = repositoryLine.exec(line);
-    if (match) return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context) };
+    if (match)
+      return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context), unsure: ambiguous.test(line) };
   }
   const scripts: string[] = [];
   let space = false;
@@ -169,6 +194,8 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
     if (script) scripts.push(`${script[1]}: its ${script[2]} script ${script[3]}`);
     const entry = packageLine.exec(line);
     if (entry) first ??= packageProblem(entry[1] ?? "", entry[2] ?? "");
+    const file = fileLine.exec(line);
+    if (file) first ??= fileProblem(file[1] ?? "", file[2] ?? "", context);
     const database =
       /^ERROR: (?:Unable to lock database|Unable to (?:open|read) .*|Failed to open apk database): (.+)$/.exec(line);
     if (database) first ??= databaseProblem(database[1] ?? "");
@@ -182,7 +209,7 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
       );
   }
   if (space) return { problem: problem("E_NO_SPACE", "The filesystem filled up while packages were installed.") };
-  if (first !== undefined) return { problem: first };
+  if (first !== undefined) return { problem: first, unsure: lines.some((line) => ambiguous.test(line)) };
   if (scripts.length > 0) {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
     const hint = "Leave the package out, or give its script what it needs.";

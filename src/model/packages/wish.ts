@@ -6,16 +6,25 @@ export interface PackageWish {
   readonly verb: "upgrade" | "add" | "del";
   /** Names and constraints: see parsePackage. */
   readonly packages: readonly string[];
+  /** Packages in files of the host, by absolute path. */
+  readonly files?: readonly string[];
   /** The release to go to, as mirrors spell it: "v3.20". */
   readonly release?: string;
 }
 
-/** What packages may come from, beside what the root itself names. */
+/** What packages may come from, beside what the root itself names. Folders here are the host's. */
 export interface SourceWish {
   /** Absolute folders and URLs. */
   readonly repositories: readonly string[];
   /** A folder of public keys to trust beside the root's own. */
   readonly keysDir: string | undefined;
+  /** What the root's firn.toml says of the two. */
+  readonly own: { readonly repositories: readonly string[]; readonly keysDir?: string };
+  /**
+   * Where the folders lie that the root itself names: on the host when it is the running system's, or is just being
+   * made; otherwise in itself.
+   */
+  readonly foldersOf: "host" | "root";
   /** Keep both in the root. */
   readonly save: boolean;
   /** Take an index that is older than the one used last. */
@@ -24,12 +33,25 @@ export interface SourceWish {
   readonly dryRun: boolean;
 }
 
+/** A package in a file, as it says itself: nothing of it was verified. */
+export interface PackageFile {
+  /** As the programs inside see it. */
+  readonly path: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly installedBytes: number;
+}
+
 /** Where the packages of a root come from, as the programs inside it see them. */
 export interface PackageSources {
   readonly wish: SourceWish;
   readonly repositories: readonly string[];
   readonly keysDir: string;
-  /** How a person knows a repository, by what it is called inside. */
+  /** The packages in files of the host that were asked for. */
+  readonly files: readonly PackageFile[];
+  /** Of repositories that are passed over. */
+  readonly notes: readonly string[];
+  /** How a person knows a repository or a file, by what it is called inside. */
   readonly shown: Readonly<Record<string, string>>;
   /** Folders of the host that the programs inside must see, by their path inside. */
   readonly binds: readonly { readonly from: string; readonly to: string }[];

@@ -54,7 +54,7 @@ function fromSupply({ packages, fill, look, ...wish }: NonNullable<Call["supply"
 function inside(call: NonNullable<Call["inside"]>): Record<string, unknown> {
   const { wish } = call;
   const root = Within.root(call.root);
-  const sources = packageManager.sources(root, call.sources, wish.release);
+  const sources = packageManager.sources(root, call.sources, wish);
   // The root stays writable: what is not written was not tried.
   using chroot = enterRoot({ top: Within.volume("/"), root, commons: [], binds: sources.binds, hostResolver: true });
   switch (call.do) {

@@ -68,6 +68,8 @@ describe("packages through the port", { skip }, () => {
       sources: {
         repositories: [`${url}/v3.19.1`],
         keysDir: keys,
+        own: { repositories: [] },
+        foldersOf: "host",
         save: false,
         allowOlder: false,
         dryRun: false,

@@ -109,64 +109,44 @@ describe("upgrades with the real packages", { skip }, () => {
   test("--save keeps -X and --keys-dir for all generations after it; without it they are for one run", async () => {
     const image = await world.image();
     const { keysDir } = await fixtures();
-    const repository = join(alpineMirror, "v3.19.4");
+    using server = await served();
+    const repository = `${server.url}/v3.19.4`;
     const flags = ["-X", repository, "--keys-dir", keysDir];
-    await on(image, "add", ...flags, "jq");
-    assert.ok(!fileIn(image, "etc/apk/repositories").includes(repository));
-    await on(image, "add", ...flags, "--save", "zstd");
-    assert.equal(
+    const times = (): number =>
       fileIn(image, "etc/apk/repositories")
         .split("\n")
-        .filter((line) => line === repository).length,
-      1,
-    );
+        .filter((line) => line === repository).length;
+    succeeded(await run(image, "add", ...flags, "jq"));
+    assert.equal(times(), 0);
+    succeeded(await run(image, "add", ...flags, "--save", "zstd"));
+    assert.equal(times(), 1);
     assert.ok(has(image, "etc/apk/keys/fixture.rsa.pub"));
-    assert.equal((await answer(image, "upgrade")).release, "3.19.4");
-    await on(image, "add", ...flags, "--save", "git");
-    assert.equal(
-      fileIn(image, "etc/apk/repositories")
-        .split("\n")
-        .filter((line) => line === repository).length,
-      1,
-    );
+    succeeded(await run(image, "upgrade"));
+    assert.match(fileIn(image, "etc/alpine-release"), /^3\.19\.4/);
+    succeeded(await run(image, "add", ...flags, "--save", "git"));
+    assert.equal(times(), 1);
   });
 
   test("packages of an http mirror are fetched before the draft is opened, once, into the shared cache", async () => {
     const image = await world.image();
     const { keysDir } = await fixtures();
-    const requests: string[] = [];
-    const server = createServer((request, response) => {
-      const path = join(alpineMirror, request.url ?? "");
-      requests.push(request.url ?? "");
-      if (!existsSync(path)) {
-        response.writeHead(404).end();
-        return;
-      }
-      // A length, not chunks: libfetch asks again for what follows a chunked answer on the same connection.
-      createReadStream(path).pipe(response.writeHead(200, { "content-length": statSync(path).size }));
-    });
-    await listening(server);
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3.19.4`;
-    try {
-      const packages = (): string[] => requests.filter((path) => path.endsWith(".apk"));
-      const ran = succeeded(await run(image, "upgrade", "-X", url, "--keys-dir", keysDir));
-      const fetched = packages().length;
-      assert.ok(fetched === 9, `${fetched} packages were fetched`);
-      const lines = ran.stderr.split("\n");
-      const fetching = lines.findIndex((line) => /^\[\d+\/\d+\] Fetch /.test(line));
-      const opened = lines.findIndex((line) => /^\[\d+\/\d+\] Open draft/.test(line));
-      assert.ok(fetching >= 0 && fetching < opened, ran.stderr);
-      const cache = mounted(image, (top) => readdirSync(`${top}/commons/@var@cache/apk`));
-      assert.equal(cache.filter((name) => name.endsWith(".apk")).length, fetched);
-      // Back, and forward again: the packages are there.
-      await on(image, "rollback");
-      succeeded(await run(image, "upgrade", "-X", url, "--keys-dir", keysDir));
-      assert.equal(packages().length, fetched);
-      assert.match(fileIn(image, "etc/alpine-release"), /^3\.19\.4/);
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
+    using server = await served();
+    const url = `${server.url}/v3.19.4`;
+    const packages = (): string[] => server.requests.filter((path) => path.endsWith(".apk"));
+    const ran = succeeded(await run(image, "upgrade", "-X", url, "--keys-dir", keysDir));
+    const fetched = packages().length;
+    assert.ok(fetched === 9, `${fetched} packages were fetched`);
+    const lines = ran.stderr.split("\n");
+    const fetching = lines.findIndex((line) => /^\[\d+\/\d+\] Fetch /.test(line));
+    const opened = lines.findIndex((line) => /^\[\d+\/\d+\] Open draft/.test(line));
+    assert.ok(fetching >= 0 && fetching < opened, ran.stderr);
+    const cache = mounted(image, (top) => readdirSync(`${top}/commons/@var@cache/apk`));
+    assert.equal(cache.filter((name) => name.endsWith(".apk")).length, fetched);
+    // Back, and forward again: the packages are there.
+    await on(image, "rollback");
+    succeeded(await run(image, "upgrade", "-X", url, "--keys-dir", keysDir));
+    assert.equal(packages().length, fetched);
+    assert.match(fileIn(image, "etc/alpine-release"), /^3\.19\.4/);
   });
 
   test("an http mirror that is gone is an error before a draft is opened", async () => {
@@ -181,6 +161,33 @@ describe("upgrades with the real packages", { skip }, () => {
     assert.deepEqual(assertWhole(image).drafts, []);
   });
 });
+
+interface Served extends Disposable {
+  readonly url: string;
+  readonly requests: readonly string[];
+}
+
+/** The mirror of real packages over HTTP. */
+async function served(): Promise<Served> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const path = join(alpineMirror, request.url ?? "");
+    requests.push(request.url ?? "");
+    if (!existsSync(path)) {
+      response.writeHead(404).end();
+      return;
+    }
+    // A length, not chunks: libfetch asks again for what follows a chunked answer on the same connection.
+    createReadStream(path).pipe(response.writeHead(200, { "content-length": statSync(path).size }));
+  });
+  await listening(server);
+  const end = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, requests, [Symbol.dispose]: end };
+}
 
 function listening(server: Server): Promise<void> {
   return new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

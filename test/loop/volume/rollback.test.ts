@@ -114,7 +114,7 @@ describe("going back and forth", { skip }, () => {
     const keys = async (verb: string, ...args: string[]): Promise<string[]> =>
       Object.keys(await answer<object>(image, verb, ...args)).sort();
     const generation = ["booted", "changes", "command", "created", "default", "description", "flavor", "id"];
-    generation.push("installedBytes", "kernel", "parent", "pinned", "release", "slots", "trial");
+    generation.push("indexes", "installedBytes", "kernel", "parent", "pinned", "release", "slots", "trial");
     assert.deepEqual(await keys("list"), ["booted", "drafts", "generations", "slots", "unfinished", "volume"]);
     assert.deepEqual(Object.keys((await list(image)).generations[1] ?? {}).sort(), generation);
     assert.deepEqual(await keys("show"), generation);
@@ -144,8 +144,8 @@ describe("going back and forth", { skip }, () => {
     assert.deepEqual(await keys("switch", "--dry-run", "0"), ["changed", "default", "dryRun", "steps"]);
     assert.deepEqual(await keys("switch", "0"), ["changed", "default"]);
     assert.deepEqual(await keys("run", "--", "true"), ["changed", "default"]);
-    const made = ["changed", "changes", "command", "created", "flavor", "generation", "installedBytes", "kernel"];
-    assert.deepEqual(await keys("add", "jq"), [...made, "parent", "release"]);
+    const made = ["changed", "changes", "command", "created", "flavor", "generation", "indexes", "installedBytes"];
+    assert.deepEqual(await keys("add", "jq"), [...made, "kernel", "parent", "release"]);
     assert.deepEqual(await keys("add", "--dry-run", "zstd"), [
       "changes",
       "dryRun",

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  activeRepositories,
   isLocalRepository,
   mirrorRepositories,
   normaliseRepository,
-  parseRepositories,
-  renderRepositories,
+  readRepositories,
   repositoryPlace,
   switchRelease,
 } from "../../../src/model/packages/conf.ts";
@@ -28,7 +26,7 @@ test("a release switch rewrites every mirror's release, enabled or not, and noth
     `#/media/cdrom/apks
 https://dl-cdn.alpinelinux.org/alpine/v3.20/main
 #https://dl-cdn.alpinelinux.org/alpine/v3.20/community
-@edge https://dl-cdn.alpinelinux.org/alpine/edge/testing
+@edge  https://dl-cdn.alpinelinux.org/alpine/edge/testing
 
 https://v3.20/mirror/latest-stable/community/
 /srv/v3.19.1
@@ -38,22 +36,53 @@ https://v3.20/mirror/latest-stable/community/
   assert.deepEqual(kept, ["https://dl-cdn.alpinelinux.org/alpine/edge/testing", "/srv/v3.19.1"]);
 });
 
-test("a repositories file survives reading and writing", () => {
-  const plain = text.replace("@edge  ", "@edge ");
-  assert.equal(renderRepositories(parseRepositories(plain)), plain);
+test("a repositories file keeps its every line, and names what apk reads", () => {
   const line = fc.oneof(
-    fc.constantFrom("", "# words", "#http://a/v3.1/main"),
+    fc.constantFrom("", "# words", "#http://a/v3.1/main", "  # http://a v3.1"),
     fc.constantFrom("http://a/b", "@t /x", "/dir"),
   );
   fc.assert(
     fc.property(fc.array(line), (lines) => {
       const file = lines.map((one) => `${one}\n`).join("");
-      assert.equal(renderRepositories(parseRepositories(file)), file);
-      assert.deepEqual(
-        activeRepositories(file),
-        lines.filter((one) => one !== "" && !one.startsWith("#")),
-      );
+      assert.equal(switchRelease(file, "v3.1").text, file);
+      assert.deepEqual(readRepositories(file), {
+        active: lines.filter((one) => !/^\s*(#|$)/.test(one)),
+        unread: [],
+      });
     }),
+  );
+});
+
+test("apk 3's words for repositories are read, but for indexes of another kind", () => {
+  const file = `set mirror=https://m/alpine release=v3.22
+v2 \${mirror}/\${release} main community
+@edge https://m/alpine/edge testing
+https://m/packages/
+v3 https://m/other main
+ndx https://m/index.adb
+\${unknown}/main
+--allow-untrusted
+`;
+  const { active, unread } = readRepositories(file);
+  assert.deepEqual(active, [
+    "https://m/alpine/v3.22/main",
+    "https://m/alpine/v3.22/community",
+    "@edge https://m/alpine/edge/testing",
+    "https://m/packages/",
+  ]);
+  assert.deepEqual(unread, [
+    "v3 https://m/other main",
+    "ndx https://m/index.adb",
+    "${unknown}/main",
+    "--allow-untrusted",
+  ]);
+  const { text: next, switched, kept } = switchRelease(file, "v3.23");
+  assert.equal(next, file.replace("release=v3.22", "release=v3.23"));
+  assert.deepEqual(switched, active.slice(0, 2));
+  assert.deepEqual(kept, ["https://m/alpine/edge/testing", "https://m/packages/"]);
+  assert.deepEqual(
+    readRepositories(next).active.slice(0, 2),
+    switched.map((one) => one.replace("3.22", "3.23")),
   );
 });
 

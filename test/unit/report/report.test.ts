@@ -96,12 +96,24 @@ test("only what nobody foresaw is an internal error", () => {
   const table = {
     ENOSPC: "E_NO_SPACE",
     EDQUOT: "E_NO_SPACE",
-    EROFS: "E_VOLUME_READONLY",
+    EROFS: "E_FILE",
     EPERM: "E_NOT_ROOT",
     EIO: "E_FILE",
   };
   for (const [code, problem] of Object.entries(table))
     assert.equal(problemOf(new SysError(code, "write", "/x", "reason")).code, problem, code);
+  // A code speaks of what the call happened to.
+  for (const [path, hint, code] of [
+    [null, /firn gc/, "E_VOLUME_READONLY"],
+    ["/run/firn/volume/snapshots/x", /firn gc/, "E_VOLUME_READONLY"],
+    ["/run/firn/root/etc/fstab", /firn gc/, "E_VOLUME_READONLY"],
+    ["/run/firn/root/run/firn/x", /\/run is in memory/, "E_FILE"],
+    ["/run/firn/scratch/x", /\/run is in memory/, "E_FILE"],
+    ["/var/cache/firn/x", /not the volume/, "E_FILE"],
+  ] as const) {
+    assert.match(problemOf(new SysError("ENOSPC", "write", path, "reason")).hint ?? "", hint, path ?? "");
+    assert.equal(problemOf(new SysError("EROFS", "mkdir", path, "reason")).code, code, path ?? "");
+  }
   assert.match(problemOf(new TypeError("x is undefined")).message, /x is undefined/);
   assert.equal(problemOf(new TypeError("x")).code, "E_INTERNAL");
   const released = Object.assign(new Error(), { name: "SuppressedError", error: new Error("later") });

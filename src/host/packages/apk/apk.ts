@@ -39,7 +39,7 @@ function explained(target: ApkTarget, trouble: ApkTrouble): ApkTrouble {
 
 function check(target: ApkTarget, finished: Parameters<typeof troubleOf>[1]): void {
   const trouble = troubleOf(target, finished);
-  if (trouble !== undefined) orThrowTrouble(explained(target, trouble));
+  if (trouble !== undefined) orThrowTrouble(target, explained(target, trouble));
 }
 
 /**

@@ -30,13 +30,24 @@ function fetch(url: string, file: string): Finished {
   );
 }
 
+function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf("/"));
+}
+
 /**
  * Fetches a URL into a file. Throws E_MIRROR with the URL and what the program said, E_PROGRAM_MISSING without wget and
- * curl.
+ * curl, E_NO_SPACE.
  */
 export function download(url: string, file: string): void {
   const { status, stderr } = fetch(url, file);
   if (status === 0 && isFile(file)) return;
+  // GNU's and busybox's wget, and curl's exit code for what it could not write.
+  if (/No space left on device|curl: \(23\)/.test(stderr))
+    throw new FirnError(
+      "E_NO_SPACE",
+      `${url} cannot be kept: no space is left in ${folderOf(file)}.`,
+      "Make room there.",
+    );
   const last = stderr.trim().split("\n").at(-1) ?? "";
   const said = last.replace(/^(failed|wget|curl): /, "").replace(/\.$/, "");
   throw new FirnError(

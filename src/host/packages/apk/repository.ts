@@ -44,7 +44,7 @@ function openScratchRoot(target: ApkTarget): ScratchRoot {
   const root = `${base}/apk-${newName()}`;
   makeDirectories(outside(target, root), 0o700);
   const made = invoke({ ...target, repositories: [] }, ["--initdb", "add"], { root, cacheDir: null });
-  orThrowTrouble(troubleOf(target, made));
+  orThrowTrouble(target, troubleOf(target, made));
   return { root, cacheDir };
 }
 
@@ -73,7 +73,7 @@ export function verifyRepositories(target: ApkTarget): ScratchRoot {
   if (known !== undefined && exists(outside(target, known.root))) return known;
   requireLocalIndexes(target);
   const fresh = openScratchRoot(target);
-  orThrowTrouble(troubleOf(target, invoke(target, ["update"], fresh)));
+  orThrowTrouble(target, troubleOf(target, invoke(target, ["update"], fresh)));
   scratchRoots.set(key, fresh);
   return fresh;
 }
@@ -183,7 +183,7 @@ export function fetchPackage(target: ApkTarget, name: string, into: string): str
   const inside = into.slice((target.chroot ?? "").length);
   const before = new Set(names(into));
   const finished = invoke(target, ["fetch", "-o", inside, "--", name], opened);
-  orThrowTrouble(troubleOf(target, finished));
+  orThrowTrouble(target, troubleOf(target, finished));
   const fetched = names(into).filter((file) => !before.has(file) && file.endsWith(".apk"));
   for (const record of indexRecords(target, new Set([name])))
     if (fetched.includes(packageFile(record))) {

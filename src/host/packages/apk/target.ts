@@ -1,12 +1,22 @@
 import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
-import { FirnError } from "../../../model/problem.ts";
-import { isDirectory, makeDirectories, makeDirectory, names, newName, removeDirectory } from "../../kernel/files.ts";
+import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
+import { isPackageFile } from "../../../model/packages/constraint.ts";
+import { FirnError, type Problem } from "../../../model/problem.ts";
+import {
+  filesystemSpace,
+  isDirectory,
+  makeDirectories,
+  makeDirectory,
+  names,
+  newName,
+  removeDirectory,
+} from "../../kernel/files.ts";
 import { isSysError } from "../../kernel/failure.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { Within } from "../../kernel/within.ts";
 import { programFailed, tryRun, type Finished } from "../../kernel/run.ts";
 import { hostArchitecture, type ApkTool } from "./bootstrap.ts";
-import { proxySettings } from "./download.ts";
+import { download, proxySettings } from "./download.ts";
 import { installedPackages } from "./installed.ts";
 import { given } from "../../../model/given.ts";
 
@@ -57,7 +67,13 @@ export function scratchFolder(target: ApkTarget): string {
   return "/run/firn";
 }
 
-/** True when apk can keep files in the cache folder, which is made when it is missing. */
+/** Bytes: what the indexes of main and community take, several times. */
+const INDEX_ROOM = 16 << 20;
+
+/**
+ * True when apk can keep files in the cache folder, which is made when it is missing. On a full disk it cannot, and
+ * says of an index that it cannot keep that there is none: then indexes are read into memory.
+ */
 export function cacheUsable(target: ApkTarget): boolean {
   if (target.cacheDir === undefined || target.lookOnly) return false;
   const folder = outside(target, target.cacheDir);
@@ -66,7 +82,7 @@ export function cacheUsable(target: ApkTarget): boolean {
     const probe = `${folder}/firn-${newName()}`;
     makeDirectory(probe, 0o700);
     removeDirectory(probe);
-    return true;
+    return filesystemSpace(folder).free >= INDEX_ROOM;
   } catch (error) {
     if (isSysError(error)) return false;
     throw error;
@@ -101,6 +117,18 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
   });
 }
 
+/** Killed by SIGSEGV. */
+const CRASHED = 128 + 11;
+
+function crash({ shown = {} }: ApkTarget): Problem {
+  const files = Object.entries(shown).flatMap(([told, file]) => (isPackageFile(told) ? [file] : []));
+  return {
+    code: "E_SIGNATURE",
+    message: `${files.join(", ")}: the generation's apk crashes when it checks this signature.`,
+    hint: "apk 2 cannot take a package with the newer kind of signature (RSA256) as a file. Lay it into a folder with an index (`apk index`), and name that with -X.",
+  };
+}
+
 /** The error for a run that went wrong, or undefined. apk's own exit code says too little: see apkTrouble. */
 export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | undefined {
   const trouble = apkTrouble(finished, {
@@ -109,6 +137,8 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   });
   if (trouble !== undefined) return trouble;
   if (finished.status === 0) return undefined;
+  if (finished.status === CRASHED && finished.argv.some((word) => isPackageFile(word)))
+    return { problem: crash(target) };
   const broken = (inRoot(target, installedPackages) ?? []).filter((known) => known.broken !== "");
   if (broken.length > 0 && finished.stderr.trim() === "") {
     const list = broken.map(({ name }) => name).join(", ");
@@ -123,7 +153,20 @@ export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | u
   return { problem: programFailed(finished).problem };
 }
 
-/** Throws the error of a run that went wrong. */
-export function orThrowTrouble(trouble: ApkTrouble | undefined): void {
-  if (trouble !== undefined) throw FirnError.of(trouble.problem);
+/** Throws E_MIRROR for a mirror from which nothing comes. A host without a program that asks finds out nothing. */
+function askMirror(target: ApkTarget, place: string): void {
+  try {
+    download(`${place}/${architectureOf(target)}/APKINDEX.tar.gz`, `${scratch()}/asked`);
+  } catch (error) {
+    if (!(error instanceof FirnError) || error.problem.code !== "E_PROGRAM_MISSING") throw error;
+  }
+}
+
+/** Throws the error of a run that went wrong. Where apk's words may mean the network, the mirrors are asked first. */
+export function orThrowTrouble(target: ApkTarget, trouble: ApkTrouble | undefined): void {
+  if (trouble === undefined) return;
+  if (trouble.unsure === true)
+    for (const place of target.repositories.map(repositoryPlace))
+      if (!isLocalRepository(place)) askMirror(target, place);
+  throw FirnError.of(trouble.problem);
 }

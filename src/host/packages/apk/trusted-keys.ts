@@ -4,7 +4,7 @@ import olderArm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org
 import x86 from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub";
 import arm from "../../../../system/keys/alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub";
 import { FirnError } from "../../../model/problem.ts";
-import { isDirectory, makeDirectories, writeText } from "../../kernel/files.ts";
+import { makeDirectories, writeText } from "../../kernel/files.ts";
 import { Within, removeTree } from "../../kernel/within.ts";
 
 /**
@@ -30,13 +30,12 @@ export interface KeySources {
    * /etc/apk/keys.
    */
   from?: readonly string[];
-  /** The root that `from` is looked up in, where the links in it lead. Default: the host's. */
+  /** The root in which `from` lies, and in which its symlinks lead. Default: the host's. */
   root?: Within;
-  /**
-   * What the user gave with --keys-dir: trusted as well, and it wins where names collide. It must be there and hold a
-   * key.
-   */
+  /** What a person gave besides: trusted as well, and it wins where names collide. It must be there and hold a key. */
   keysDir?: string | undefined;
+  /** The root in which that lies. Default: the host's. */
+  keysRoot?: Within;
 }
 
 /**
@@ -44,8 +43,9 @@ export interface KeySources {
  * file names, sorted. Alpine's own, which firn carries, count only where `from` holds none: whoever took a key out of
  * there does not trust it. Throws E_SIGNATURE when the user's folder is missing or has no key.
  */
-export function assembleKeys({ into, from = ["/etc/apk/keys"], root, keysDir }: KeySources): string[] {
+export function assembleKeys(sources: KeySources): string[] {
   using host = Within.root("/");
+  const { into, from = ["/etc/apk/keys"], root = host, keysDir, keysRoot = host } = sources;
   removeTree(into);
   makeDirectories(into, 0o755);
   const keys = new Map<string, string>();
@@ -54,9 +54,9 @@ export function assembleKeys({ into, from = ["/etc/apk/keys"], root, keysDir }: 
     for (const name of found) keys.set(name, at.text(`${folder}/${name}`, LARGEST_KEY) ?? "");
     return found.length;
   };
-  for (const folder of from) collect(root ?? host, folder);
+  for (const folder of from) collect(root, folder);
   if (keys.size === 0) for (const [name, text] of Object.entries(shipped)) keys.set(name, text);
-  if (keysDir !== undefined && (!isDirectory(keysDir) || collect(host, keysDir) === 0))
+  if (keysDir !== undefined && collect(keysRoot, keysDir) === 0)
     throw new FirnError(
       "E_SIGNATURE",
       `${keysDir}: there is no public key (*.pub) in this folder.`,

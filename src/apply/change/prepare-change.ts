@@ -1,7 +1,6 @@
 import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
-import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { generationRoot, templateFor } from "../../host/volume/roots.ts";
 import {

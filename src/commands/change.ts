@@ -3,7 +3,9 @@ import { changeExecutors } from "../apply/change/executors.ts";
 import { prepareChange, unprepared, type PreparedChange } from "../apply/change/prepare-change.ts";
 import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
+import { generationRoot } from "../host/volume/roots.ts";
 import { awaitFreed } from "../host/volume/space.ts";
+import { insideRoot } from "../host/kernel/files.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";
@@ -102,14 +104,17 @@ function answer({ record, draft }: ChangeContext, next: GenerationId | undefined
   };
 }
 
+/** `root`: of the generation that the change starts from, undefined where there is none. */
+type Choose = (state: VolumeState, root: string | undefined) => Change | Refusal;
+
 /** The one way of every change: plan, and unless it is a dry run, draft, seal and commit. */
-export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change | Refusal): Result {
+export function change(flags: ChangeFlags, command: string, choose: Choose): Result {
   return writing(flags, command, (session) => {
     const { volume, store, state, report, carryOut } = session;
-    const wanted = orThrow(choose(state));
-    const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
+    const wanted = orThrow(choose(state, base && generationRoot(volume.path, base)));
+    const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const wish = sourceWish(flags, config);
     const prepared = base === undefined ? unprepared : prepareChange(volume.path, state, wanted, base, wish);
     const { neededBytes, fetchBytes } = prepared;
@@ -186,5 +191,9 @@ export function shell(flags: ChangeFlags): Result {
 /** `firn edit FILE` */
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
   const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
-  return change(flags, `firn edit ${file}`, (state) => planEdit(state, file, editor));
+  return change(flags, `firn edit ${file}`, (state, root) => {
+    // Links in the generation may lead into what is shared.
+    const meant = root === undefined || !file.startsWith("/") ? file : insideRoot(root, file).slice(root.length);
+    return planEdit(state, meant, editor);
+  });
 }

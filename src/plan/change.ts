@@ -182,9 +182,9 @@ function describePackages({ verb, packages, release }: PackageWish): string {
   }
 }
 
-/** The change that edits a file, unless it is one that needs no generation or cannot be named so. */
+/** The change that edits a file, links followed, unless it is one that needs no generation or cannot be named so. */
 export function planEdit(state: VolumeState, file: string, editor: readonly string[]): Change | Refusal {
-  if (!file.startsWith("/") || file.split("/").includes("..")) {
+  if (!file.startsWith("/")) {
     return refuse("E_FILE", `${file} is no absolute path.`, "Name the file as the running system does: /etc/hosts.");
   }
   const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));

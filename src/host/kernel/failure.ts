@@ -31,11 +31,7 @@ function systemFailure(error: unknown): Problem | undefined {
   switch (error.code) {
     case "ENOSPC":
     case "EDQUOT":
-      return {
-        code: "E_NO_SPACE",
-        message: `The filesystem is full (${message}).`,
-        hint: "`firn gc` frees space.",
-      };
+      return { code: "E_NO_SPACE", message: `The filesystem is full (${message}).` };
     case "EROFS":
       return { code: "E_VOLUME_READONLY", message: `${message}.` };
     case "EPERM":

@@ -4,7 +4,9 @@ import { prepareChange, unprepared, type PreparedChange } from "../apply/change/
 import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import type { Volume } from "../host/volume/open-volume.ts";
+import { generationRoot } from "../host/volume/roots.ts";
 import { awaitFreed } from "../host/volume/space.ts";
+import type { Within } from "../host/kernel/within.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
 import { isPackageFile } from "../model/packages/constraint.ts";
 import { absolutePath } from "../model/text/absolute-path.ts";
@@ -128,14 +130,17 @@ function answer({ record, draft, state }: ChangeContext): Result {
   };
 }
 
+/** `root`: of the generation that the change starts from, undefined where there is none. */
+type Choose = (state: VolumeState, root: Within | undefined) => Change | Refusal;
+
 /** The one way of every change: plan, and unless it is a dry run, draft, seal and commit. */
-export function change(flags: ChangeFlags, command: string, choose: (state: VolumeState) => Change | Refusal): Result {
+export function change(flags: ChangeFlags, command: string, choose: Choose): Result {
   return writing(flags, command, (session) => {
     const { volume, store, state, report, carryOut } = session;
-    const wanted = orThrow(choose(state));
-    const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
+    const wanted = orThrow(choose(state, base && generationRoot(volume.top, base)));
+    const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const from = sourceWish(flags, config, volume);
     const note = (line: string): void => report.note(line);
     const prepared =
@@ -221,5 +226,9 @@ export function shell(flags: ChangeFlags): Result {
 /** `firn edit FILE` */
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
   const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
-  return change(flags, `firn edit ${file}`, (state) => planEdit(state, file, editor));
+  return change(flags, `firn edit ${file}`, (state, root) => {
+    // Links in the generation may lead into what is shared.
+    const meant = root === undefined || !file.startsWith("/") ? file : root.locate(file).slice(root.locate("/").length);
+    return planEdit(state, meant, editor);
+  });
 }

@@ -222,9 +222,9 @@ export function planPackages(verb: "add" | "del", words: readonly string[]): Cha
   return { kind: "packages", verb, packages, ...(files.length === 0 ? {} : { files }) };
 }
 
-/** The change that edits a file, unless it is one that needs no generation or cannot be named so. */
+/** The change that edits a file, links followed, unless it is one that needs no generation or cannot be named so. */
 export function planEdit(state: VolumeState, file: string, editor: readonly string[]): Change | Refusal {
-  if (!file.startsWith("/") || file.split("/").includes("..")) {
+  if (!file.startsWith("/")) {
     return refuse("E_FILE", `${file} is no absolute path.`, "Name the file as the running system does: /etc/hosts.");
   }
   const common = commonsOf(state.template ?? "").find(({ path }) => file.startsWith(`${path}/`));

@@ -66,13 +66,19 @@ function freeForDataOnly(path: string): number | undefined {
   return metadata - kept < SCARCE && data >= AMPLE ? data : undefined;
 }
 
-/** A problem of the filesystem at `path`, which says so when it is only for metadata that there is no room. */
+/**
+ * What to do about a full filesystem, where it is the one at `path`; something in memory may be full as well. Says so
+ * when it is only for metadata that there is no room.
+ */
 export function explainFull(path: string, problem: Problem): Problem {
+  if (problem.code !== "E_NO_SPACE") return problem;
   let free: number | undefined;
+  let full = false;
   cleanUp(() => {
-    if (problem.code === "E_NO_SPACE") free = freeForDataOnly(path);
+    free = freeForDataOnly(path);
+    full = filesystemSpace(path).free < AMPLE;
   });
-  if (free === undefined) return problem;
+  if (free === undefined) return full ? { hint: "`firn gc` frees space.", ...problem } : problem;
   return {
     ...problem,
     message: `There is no room for btrfs's metadata, though ${approximateSize(free)} are free for data. ${problem.message}`,

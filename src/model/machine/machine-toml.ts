@@ -34,7 +34,7 @@ import {
   parseTimezone,
   parseUserName,
 } from "./identity.ts";
-import { makeInterface, parseCidr, parseDomain, parseInterfaceName, parseIp } from "./network.ts";
+import { makeInterface, parseCidr, parseDomain, parseInterfaceName, parseIp, parseNameServer } from "./network.ts";
 import { parseService } from "./services.ts";
 import { parseSshKey } from "./ssh-key.ts";
 import {
@@ -284,7 +284,7 @@ const identity = table(
 const network = table(
   {},
   {
-    dns: list(parseIp, {
+    dns: list(parseNameServer, {
       brief: "Name servers",
       more: "With dhcp, the lease's are used when there are none here.",
       default: [],

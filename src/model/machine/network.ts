@@ -176,6 +176,15 @@ export function parseInterfaceFlag(text: string): Interface | Refusal {
   return makeInterface({ name, method: "static", addresses, gateways });
 }
 
+/** A name server, a link-local one with its interface: `fe80::1%eth0`, as resolv.conf takes it. */
+export function parseNameServer(text: string): string | Refusal {
+  const [, address = "", zone = ""] = /^(fe[89ab][^%]*)%(.*)$/i.exec(text) ?? [];
+  const ip = parseIp(address === "" ? text : address);
+  const name = address === "" ? undefined : parseInterfaceName(zone);
+  if (isRefusal(name)) return name;
+  return isRefusal(ip) || name === undefined ? ip : `${ip}%${name}`;
+}
+
 /** A domain that resolv.conf searches. */
 export function parseDomain(text: string): string | Refusal {
   const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i;

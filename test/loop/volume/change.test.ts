@@ -148,7 +148,15 @@ describe("changes of the next generation", { skip }, () => {
     const failed = await firn(commandLine(image, "edit", "--json", "/etc/hostname"), { env: { EDITOR: "false" } });
     assert.equal((JSON.parse(failed.stdout) as { error: { code: string } }).error.code, "E_COMMAND");
     await refused("E_FILE", image, "edit", "etc/hostname");
-    await refused("E_FILE", image, "edit", "/etc/../etc/hostname");
+    await on(image, "run", "--", "sh", "-c", "ln -s ../etc/apk /opt/apk; ln -s /var/log /opt/log");
+    succeeded(
+      await firn(commandLine(image, "edit", "/opt/apk/../hostname"), { env: { EDITOR: "sed -i s/ice/firn/" } }),
+    );
+    assert.equal(fileIn(image, "etc/hostname"), "firn\n");
+    assert.match(
+      (await refused("E_FILE", image, "edit", "/opt/log/messages")).message,
+      /\/var\/log\/messages is shared/,
+    );
     await refused("E_FILE", image, "edit", "/etc");
     assert.match((await refused("E_FILE", image, "edit", "/var/log/messages")).message, /shared/);
   });

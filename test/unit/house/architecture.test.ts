@@ -172,6 +172,11 @@ test(`no line passes ${WIDEST} columns but for a string`, () => {
   assert.deepEqual(wide, []);
 });
 
+test("only the terminal's gate writes to the terminal", () => {
+  const writers = source.filter((file) => /\bimport \{[^}]*\btell\b/.test(read(file)));
+  assert.deepEqual(writers, ["src/host/machine/terminal.ts"]);
+});
+
 test("no module of Node is named in src, not even in a string", () => {
   const named = source.filter((file) => /["'`]node:\w/.test(read(file)));
   assert.deepEqual(named, []);

@@ -10,6 +10,7 @@ import {
   parseInterfaceFlag,
   parseInterfaceName,
   parseIp,
+  parseNameServer,
 } from "../../../src/model/machine/network.ts";
 import { isRefusal } from "../../../src/model/problem.ts";
 import { bad } from "../../../src/model/text/complaint.ts";
@@ -98,6 +99,12 @@ test("the flag for an interface says the same in one word", () => {
   }
   assert.ok(isRefusal(parseInterfaceName("a".repeat(16))));
   assert.ok(!isRefusal(parseInterfaceName("a".repeat(15))));
+});
+
+test("a name server may be link-local, with its interface", () => {
+  for (const text of ["192.0.2.1", "2001:db8::1", "fe80::1", "fe80::1%eth0"]) assert.equal(parseNameServer(text), text);
+  for (const text of ["fe80::1%", "fe80::x%eth0", "2001:db8::1%eth0", "192.0.2.1%eth0", "fe80::1%eth0\nsearch x"])
+    assert.ok(isRefusal(parseNameServer(text)), text);
 });
 
 test("search domains are domains", () => {

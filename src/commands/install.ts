@@ -5,6 +5,7 @@ import { runPlan } from "../apply/run-plan.ts";
 import { requireLoopDevice } from "../host/disk/map.ts";
 import { inspectDisk } from "../host/disk/inspect-disk.ts";
 import { mediaOf } from "../host/disk/medium.ts";
+import { GC_FREES } from "../host/kernel/failure.ts";
 import { exists } from "../host/kernel/files.ts";
 import { lockMedia } from "../host/kernel/lock.ts";
 import { newGuids } from "../host/disk/make-filesystems.ts";
@@ -114,7 +115,8 @@ function explain({ path, kind }: InstallTarget): (cause: Problem) => Problem {
   return (cause) => {
     const full = kind === "image" && cause.code !== "E_INTERRUPTED" ? filledUp(path)?.problem : undefined;
     if (full !== undefined) return full;
-    return cause.code === "E_NO_SPACE" ? { ...cause, hint: SPACE } : cause;
+    const volume = cause.code === "E_NO_SPACE" && (cause.hint === undefined || cause.hint === GC_FREES);
+    return volume ? { ...cause, hint: SPACE } : cause;
   };
 }
 

@@ -1,5 +1,5 @@
 import type { GenerationId } from "../model/volume/ids.ts";
-import type { PackageChange } from "../model/packages/changes.ts";
+import { refuseOlder, type PackageChange } from "../model/packages/changes.ts";
 import { isPackageFile, parsePackages } from "../model/packages/constraint.ts";
 import type { PackageWish } from "../model/packages/wish.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
@@ -78,7 +78,7 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
       "`firn switch GEN` sets one.",
     );
   }
-  if (wish.unasked.length > 0 && !wish.allowDowngrade) return downgrade(wish.unasked);
+  if (wish.unasked.length > 0 && !wish.allowDowngrade) return refuseOlder(wish.unasked);
   const room = makeRoom(state, wish, base);
   if (isRefusal(room)) return room;
   return [
@@ -98,20 +98,6 @@ export function planChange(state: VolumeState | DeleterState, wish: ChangeWish):
     { kind: "seal" },
     { kind: "commit", slots: slotsAfter(state, wish.id) },
   ];
-}
-
-/** As many packages as a message names. */
-const NAMED = 8;
-
-function downgrade(unasked: readonly PackageChange[]): Refusal {
-  const named = unasked.slice(0, NAMED).map(({ name, from, to }) => `${name} ${from} -> ${to}`);
-  const more = unasked.length > NAMED ? ` and ${unasked.length - NAMED} more` : "";
-  const [{ name, to } = { name: "", to: "" }] = unasked;
-  return refuse(
-    "E_DOWNGRADE",
-    `Packages would become older, which nobody asked for: ${named.join(", ")}${more}.`,
-    `The mirror may be behind: try again later, or another one. If it is meant: --allow-downgrade, or by name: firn add ${name}=${to}.`,
-  );
 }
 
 /** The steps that make room when space is short: none when it is not. */

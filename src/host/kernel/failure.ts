@@ -30,8 +30,11 @@ function placeOf(path: string | null): "volume" | "run" | "elsewhere" {
   return /^\/run(\/|$)/.test(path) ? "run" : "elsewhere";
 }
 
+/** What helps where the volume is full. */
+export const GC_FREES = "`firn gc` frees space.";
+
 const room = {
-  volume: "`firn gc` frees space.",
+  volume: GC_FREES,
   run: "/run is in memory: make room there (`df /run`).",
   elsewhere: "This is not the volume: make room there.",
 } as const;

@@ -4,7 +4,8 @@ import type { Within } from "../kernel/within.ts";
 import { isBookkeeping, isDatabase, unmerged } from "../../model/packages/bookkeeping.ts";
 import type { InstalledPackage } from "../../model/packages/database.ts";
 import type { IndexStamp } from "../../model/packages/index.ts";
-import { FirnError } from "../../model/problem.ts";
+import { refuseOlder, type PackageChange } from "../../model/packages/changes.ts";
+import { FirnError, orThrow } from "../../model/problem.ts";
 import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
 import { goesBack } from "../../model/packages/release.ts";
 import type {
@@ -84,7 +85,22 @@ function words({ verb, packages, release }: PackageWish, { files }: PackageSourc
 
 const MOUNT_IT = "Mount what is missing, name repositories with -X, or correct /etc/apk/repositories with `firn edit`.";
 
-/** What apk would do, and which of it nobody asked for: neither by a version or tag, nor by an older release. */
+function isOlder({ kind }: PackageChange): boolean {
+  return kind === "downgraded";
+}
+
+/**
+ * Which changes of a root, as it is now, make packages older without anybody having asked for it: by a version or tag,
+ * a file, or an older release.
+ */
+function isUnasked(root: Within, { files }: PackageSources, wish: PackageWish): (change: PackageChange) => boolean {
+  if (goesBack(alpineRelease(root), wish.release)) return () => false;
+  const asked = pinnedNames([...world(root).filter(isExact), ...wish.packages]);
+  const given = new Set(files.map(({ name }) => name));
+  return (change) => isOlder(change) && !asked.has(change.name) && !given.has(change.name);
+}
+
+/** What apk would do, and which of it nobody asked for. */
 function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): Forecast {
   if (wish.verb !== "del" && sources.repositories.length + sources.files.length === 0 && sources.notes.length > 0)
     throw new FirnError("E_MIRROR", "Every repository is passed over, so there are no packages to be had.", MOUNT_IT);
@@ -95,13 +111,23 @@ function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): F
     installedBytesDelta: told.installedBytesDelta + bytes,
     writtenBytes: told.writtenBytes + bytes,
   };
-  const older = simulation.changes.filter(({ kind }) => kind === "downgraded");
   const release = alpineRelease(chroot.root);
-  if (older.length > 0 && goesBack(release, wish.release))
-    return { ...simulation, unasked: [], notes: [`${wish.release} is older than ${release}: packages become older.`] };
-  const asked = pinnedNames([...world(chroot.root).filter(isExact), ...wish.packages]);
-  const given = new Set(sources.files.map(({ name }) => name));
-  return { ...simulation, unasked: older.filter(({ name }) => !asked.has(name) && !given.has(name)), notes: [] };
+  const back = goesBack(release, wish.release) && simulation.changes.some(isOlder);
+  return {
+    ...simulation,
+    unasked: simulation.changes.filter(isUnasked(chroot.root, sources, wish)),
+    notes: back ? [`${wish.release} is older than ${release}: packages become older.`] : [],
+  };
+}
+
+/** Changes, but not to what the forecast would have been refused for: a mirror may answer otherwise the second time. */
+function change(chroot: Chroot, sources: PackageSources, wish: PackageWish, onProgress: OnProgress): readonly string[] {
+  const unasked = isUnasked(chroot.root, sources, wish);
+  keepSources(chroot.root, sources, wish.release);
+  const { notes, changes } = apk(insideApk(chroot.path, sources), words(wish, sources), { onProgress });
+  const older = changes.filter(unasked);
+  if (older.length > 0 && !sources.wish.allowOlder) orThrow(refuseOlder(older));
+  return notes;
 }
 
 export const packageManager: PackageManager = {
@@ -111,10 +137,7 @@ export const packageManager: PackageManager = {
   indexes: (chroot, sources) => indexStamps(insideApk(chroot.path, sources)),
   simulate: forecast,
   fetch: (chroot, sources, wish) => predownload(insideApk(chroot.path, sources), words(wish, sources)),
-  change: (chroot, sources, wish, onProgress) => {
-    keepSources(chroot.root, sources, wish.release);
-    return apk(insideApk(chroot.path, sources), words(wish, sources), { onProgress }).notes;
-  },
+  change,
   installed: installedPackages,
   changedFiles: filesBetween,
   release: alpineRelease,

@@ -1,5 +1,6 @@
 /** What changes among packages. Open to the other doors: a generation's record lists it. */
 import type { InstalledPackage } from "./database.ts";
+import { refuse, type Refusal } from "../problem.ts";
 import { compareVersions } from "./version.ts";
 
 /** `replaced`: the same version, built again or reinstalled. */
@@ -35,4 +36,19 @@ function kindOf(from: string, to: string): ChangeKind {
   const order = compareVersions(from, to);
   if (order === 0) return "replaced";
   return order < 0 ? "upgraded" : "downgraded";
+}
+
+/** As many packages as a message names. */
+const NAMED = 8;
+
+/** The refusal of packages that would become older. */
+export function refuseOlder(unasked: readonly PackageChange[]): Refusal {
+  const named = unasked.slice(0, NAMED).map(({ name, from, to }) => `${name} ${from} -> ${to}`);
+  const more = unasked.length > NAMED ? ` and ${unasked.length - NAMED} more` : "";
+  const [{ name, to } = { name: "", to: "" }] = unasked;
+  return refuse(
+    "E_DOWNGRADE",
+    `Packages would become older, which nobody asked for: ${named.join(", ")}${more}.`,
+    `The mirror may be behind: try again later, or another one. If it is meant: --allow-downgrade, or by name: firn add ${name}=${to}.`,
+  );
 }

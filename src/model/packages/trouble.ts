@@ -114,7 +114,7 @@ function fileProblem(told: string, reason: string, { shown, keys }: TroubleConte
     );
   if (damaged.test(reason))
     return problem("E_SIGNATURE", `${file}: this is no package, or a damaged one (apk: ${reason}).`);
-  return packageProblem(file, reason) ?? problem("E_FILE", `${file}: ${reason}.`);
+  return problem("E_FILE", `${file}: ${reason}.`);
 }
 
 /** The names under "unable to select packages" that nothing provides. */

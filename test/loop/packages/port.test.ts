@@ -8,7 +8,19 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { packageList } from "../../../src/model/packages/database.ts";
 import type { PackageWish, SourceWish } from "../../../src/model/packages/wish.ts";
-import { call, close, folder, keys, open, refused, requested, skip, url, v3191 } from "../../kit/probes/apk-world.ts";
+import {
+  call,
+  close,
+  folder,
+  keys,
+  mirror,
+  open,
+  refused,
+  requested,
+  skip,
+  url,
+  v3191,
+} from "../../kit/probes/apk-world.ts";
 import type { Call } from "../../kit/probes/apk-probe.ts";
 
 /** Names, sizes and times in a folder. */
@@ -126,5 +138,15 @@ describe("packages through the port", { skip }, () => {
     await refused(inside("simulate", upgrade, given), "E_MIRROR", /v3\.20\/main/);
     assert.ok(requested().every((path) => path.startsWith("/v3.20/main/")));
     assert.equal(readFileSync(file, "utf8"), `${url}/v3.18/main\n`);
+  });
+
+  test("what was foretold newer and comes older is refused once it came, for the root to be thrown away", async () => {
+    writeFileSync(join(root, "etc/apk/repositories"), "");
+    const upgrade: PackageWish = { verb: "upgrade", packages: [] };
+    const newer = await call(inside("change", upgrade, { repositories: [v3191, join(mirror, "v3.19.4")] }));
+    assert.equal(newer.problem, undefined);
+    assert.match(newer.release ?? "", /^3\.19\.4/);
+    const older = inside("change", { ...upgrade, release: "v3.19" }, { repositories: [v3191] });
+    await refused(older, "E_DOWNGRADE", /alpine-base 3\.19\.4-r0 -> 3\.19\.1-r0/, /--allow-downgrade/);
   });
 });

@@ -131,6 +131,16 @@ test("each trouble has its code, whatever the exit code", () => {
     ],
     [99, "ERROR: Unable to lock database: Read-only file system", "E_VOLUME_READONLY", /read-only/],
     [99, "ERROR: Unable to lock database: Permission denied", "E_NOT_ROOT", /root/],
+    [99, "ERROR: /run/firn/files/0.apk: UNTRUSTED signature", "E_SIGNATURE", /0\.apk: .*not signed with a key/],
+    [99, "ERROR: /run/firn/files/0.apk: BAD signature", "E_SIGNATURE", /0\.apk: this is no package, or a damaged one/],
+    [99, "ERROR: /run/firn/files/0.apk: No space left on device", "E_NO_SPACE", /filled up/],
+    [99, "ERROR: /run/firn/files/0.apk: Is a directory", "E_FILE", /0\.apk: Is a directory\./],
+    [
+      2,
+      "WARNING: updating and opening http://a/x/x86_64/APKINDEX.tar.gz: No space left on device",
+      "E_NO_SPACE",
+      /http:\/\/a\/x: no space/,
+    ],
     [1, "ERROR: No such package: nonesuch", "E_PACKAGE_MISSING", /nonesuch/],
     [
       99,

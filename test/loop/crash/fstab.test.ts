@@ -6,7 +6,7 @@ import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { traced } from "../../kit/trace.ts";
 import { answer, attempt, commandLine, current, on, refused } from "../../kit/verbs.ts";
-import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
+import { assertWhole, fileIn, has, mounted, templateAt } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror", "strace");
@@ -59,6 +59,22 @@ describe("the fstab of the next generation", { skip }, () => {
       });
     }
   }
+
+  test("is that of what boots too where the template is of another hand, and the first run on it is killed", async () => {
+    const image = world.copy(two);
+    mounted(image, (top) => writeFileSync(`${top}/fstab`, templateAt(top)), "rw");
+    for (let number = 1; number <= 4; number += 1) {
+      const copy = world.copy(image);
+      const words = ["--", "sh", "-c", `echo '${LINE}' >> /etc/fstab`];
+      const killed = `renameat2:signal=SIGKILL:when=${number}`;
+      await traced(commandLine(copy, "run", ...words), "renameat2", killed);
+      await assertReleased(copy);
+      const inForce = mounts(copy);
+      await on(copy, "run", "--", "touch", "/etc/next");
+      assert.deepEqual(mounts(copy), inForce, killed);
+      world.drop(copy);
+    }
+  });
 
   test("has what somebody wrote into the template, also where the same change edits /etc/fstab", async () => {
     const image = world.copy(two);

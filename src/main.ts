@@ -1,8 +1,8 @@
 import { run } from "@stricli/core";
 import { application, withOwnWords } from "./app.ts";
-import { catchSignals } from "./host/kernel/isolate.ts";
+import { catchSignals } from "./host/kernel/process.ts";
 import { rememberProcess } from "./host/kernel/lock.ts";
-import { commandLine } from "./host/kernel/environment.ts";
+import { commandLine } from "./host/kernel/process.ts";
 import { fail, finish } from "./report/finish.ts";
 
 const words = withOwnWords(commandLine());

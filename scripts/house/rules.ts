@@ -30,7 +30,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   plan: { below: ["model"], message: "plan/ is pure: it reads model/ only." },
   report: {
     below: ["host", "model"],
-    only: { host: ["machine/terminal.ts", "kernel/environment.ts", "kernel/failure.ts"] },
+    only: { host: ["machine/terminal.ts", "kernel/process.ts", "kernel/failure.ts"] },
     message: "report/ reads model/ and writes to the terminal.",
   },
   host: { below: ["model"], foundation: ["kernel"], message: "host/ uses host/ and model/." },

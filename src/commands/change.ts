@@ -7,7 +7,7 @@ import type { Volume } from "../host/volume/open-volume.ts";
 import { generationRoot } from "../host/volume/roots.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import type { Within } from "../host/kernel/within.ts";
-import { ownVariable, workingDirectory } from "../host/kernel/environment.ts";
+import { ownVariable, workingDirectory } from "../host/kernel/process.ts";
 import { isPackageFile } from "../model/packages/constraint.ts";
 import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";

@@ -10,7 +10,7 @@ import { exists } from "../host/kernel/files.ts";
 import { lockMedia } from "../host/kernel/lock.ts";
 import { newGuids } from "../host/disk/make-filesystems.ts";
 import { filledUp, imageExists } from "../host/disk/image.ts";
-import { memoryBytes, workingDirectory } from "../host/kernel/environment.ts";
+import { memoryBytes, workingDirectory } from "../host/kernel/process.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
 import type { MachineFlags } from "../model/machine/machine-toml.ts";
 import type { MachineConfig } from "../model/machine/machine.ts";

@@ -1,5 +1,5 @@
 import { isSysError, problemOf } from "../host/kernel/failure.ts";
-import { exit } from "../host/kernel/environment.ts";
+import { exit } from "../host/kernel/process.ts";
 import { print, say } from "../host/machine/terminal.ts";
 import { FirnError, exitCodes, settled, type Problem } from "../model/problem.ts";
 import { problemJson, problemText } from "./problem-text.ts";

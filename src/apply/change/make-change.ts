@@ -1,7 +1,7 @@
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { INSIDE, type Chroot } from "../../host/kernel/chroot.ts";
 import { run, tryRun } from "../../host/kernel/run.ts";
-import { ownVariable } from "../../host/kernel/environment.ts";
+import { ownVariable } from "../../host/kernel/process.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
 import { fstabIn } from "../../host/volume/roots.ts";

@@ -1,5 +1,5 @@
 import type { Chroot } from "../../host/kernel/chroot.ts";
-import { randomHex } from "../../host/kernel/environment.ts";
+import { randomHex } from "../../host/kernel/process.ts";
 import { run } from "../../host/kernel/run.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { shadowPassword } from "../../model/machine/identity.ts";

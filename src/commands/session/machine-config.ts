@@ -1,5 +1,5 @@
 import { isFile, readText, readTextIfAny } from "../../host/kernel/files.ts";
-import { workingDirectory } from "../../host/kernel/environment.ts";
+import { workingDirectory } from "../../host/kernel/process.ts";
 import { given } from "../../model/given.ts";
 import { mergeFlags } from "../../model/machine/flags.ts";
 import type { MachineFlags } from "../../model/machine/machine-toml.ts";

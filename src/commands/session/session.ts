@@ -3,7 +3,7 @@ import { VolumeStore } from "../../apply/store/volume-store.ts";
 import { isSysError, problemOf } from "../../host/kernel/failure.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
 import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
-import { isolate, privateMounts } from "../../host/kernel/isolate.ts";
+import { isolate, privateMounts } from "../../host/kernel/process.ts";
 import { keepOthersOut, lockMedia } from "../../host/kernel/lock.ts";
 import { remount } from "../../host/kernel/mounts.ts";
 import { Within } from "../../host/kernel/within.ts";

@@ -4,7 +4,7 @@ import { MiB, fatSectorsPerCluster, guidFrom, sgdiskArguments } from "../../mode
 import type { DiskGuids, DiskLayout, Partition } from "../../model/disk/partitions.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
 import { claim, mediumBytes } from "../kernel/devices.ts";
-import { randomBytes, randomHex } from "../kernel/environment.ts";
+import { randomBytes, randomHex } from "../kernel/process.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, readBytes, stat, typeOf } from "../kernel/files.ts";
 import { run } from "../kernel/run.ts";

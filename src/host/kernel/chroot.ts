@@ -1,6 +1,6 @@
 import { layout } from "../../model/volume/layout.ts";
 import { readTextIfAny } from "./files.ts";
-import { endOthers } from "./isolate.ts";
+import { endOthers } from "./process.ts";
 import { Mount, makeReadonly, runDirectory } from "./mounts.ts";
 import { MS, S, sys } from "./sys.ts";
 import { Within } from "./within.ts";

@@ -1,7 +1,7 @@
 import { FirnError } from "../../model/problem.ts";
 import { packageOf } from "../../model/kernel/programs.ts";
 import { isSysError } from "./failure.ts";
-import { ownTerminal } from "./isolate.ts";
+import { ownTerminal } from "./process.ts";
 import { O, SIGINT, SIGKILL, SIGTERM, sys } from "./sys.ts";
 
 /** How a program is run. All paths in `argv` are seen from inside `chroot`. */

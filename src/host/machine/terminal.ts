@@ -1,4 +1,4 @@
-import { exit, isTerminal as isTty, stderr, stdin, stdout, tell } from "../kernel/environment.ts";
+import { exit, isTerminal as isTty, stderr, stdin, stdout, tell } from "../kernel/process.ts";
 import { isSysError } from "../kernel/failure.ts";
 import { decode } from "../kernel/files.ts";
 import { checkInterrupt } from "../kernel/run.ts";

@@ -16,7 +16,7 @@ import type { ApkTarget } from "../../../src/host/packages/apk/target.ts";
 import { assembleKeys, type KeySources } from "../../../src/host/packages/apk/trusted-keys.ts";
 import { packageManager, type SupplyWish } from "../../../src/host/packages/package-manager.ts";
 import { enterRoot } from "../../../src/host/kernel/chroot.ts";
-import { privateMounts } from "../../../src/host/kernel/isolate.ts";
+import { privateMounts } from "../../../src/host/kernel/process.ts";
 import { scratch } from "../../../src/host/kernel/mounts.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
 import { Within } from "../../../src/host/kernel/within.ts";

@@ -20,7 +20,7 @@ import {
 } from "../../../src/host/disk/make-filesystems.ts";
 import { createImage } from "../../../src/host/disk/image.ts";
 import { runningProcesses } from "../../../src/host/machine/processes.ts";
-import { privateMounts } from "../../../src/host/kernel/isolate.ts";
+import { privateMounts } from "../../../src/host/kernel/process.ts";
 import { sys } from "../../../src/host/kernel/sys.ts";
 
 interface Prepare {

@@ -2,7 +2,7 @@ import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf
 import { cacheFile, dependencyName, packageFile, parseIndex, type IndexRecord } from "../../../model/packages/index.ts";
 import { compareVersions } from "../../../model/packages/version.ts";
 import { FirnError } from "../../../model/problem.ts";
-import { machineName } from "../../kernel/environment.ts";
+import { machineName } from "../../kernel/process.ts";
 import { copyFile, isFile, makeDirectories, names, rename } from "../../kernel/files.ts";
 import { run, tryRun } from "../../kernel/run.ts";
 import { removeTree } from "../../kernel/within.ts";

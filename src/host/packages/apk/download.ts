@@ -1,5 +1,5 @@
 import { FirnError } from "../../../model/problem.ts";
-import { ownVariable } from "../../kernel/environment.ts";
+import { ownVariable } from "../../kernel/process.ts";
 import { isFile } from "../../kernel/files.ts";
 import { tryRun, type Finished } from "../../kernel/run.ts";
 

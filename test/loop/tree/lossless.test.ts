@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
-import { ACL, NET_RAW, buildAttributeTool } from "../../fixtures/attribute-tool.ts";
+import { ACL, NET_RAW, buildAttributeTool } from "../../kit/probes/attribute-tool.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, commandLine, list, on } from "../../kit/verbs.ts";

@@ -1,8 +1,10 @@
 /** What an image names is the image's: its folders, keys and files are looked for in it, never on the host. */
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { buildPackage } from "../../../scripts/apk/package.ts";
+import { createKey } from "../../../scripts/apk/sign.ts";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { firn, type Ran } from "../../kit/firn.ts";
 import { assertUntouched } from "../../kit/refused.ts";
@@ -91,24 +93,44 @@ describe("what a system's own files name", { skip: requires("root", "loop", "mir
 
   test("a file that is no package, or is signed by nobody known, is refused by its own name", async () => {
     const image = await world.image();
-    const { badsig, tampered } = await fixtures();
+    const { tampered } = await fixtures();
     const folder = join(world.folder, "files");
     mkdirSync(folder);
     const garbage = join(folder, "garbage.apk");
     writeFileSync(garbage, "hello");
-    const stranger = readdirSync(join(badsig, "x86_64")).find((name) => name.endsWith(".apk")) ?? "";
     const newer = join(tampered, "x86_64/firn-test-damaged-1-r0.apk");
-    const keys = join(folder, "keys");
-    mkdirSync(keys);
-    copyFileSync(join(alpineMirror, "keys/fixture.rsa.pub"), join(keys, "fixture.rsa.pub"));
     for (const [file, code, message] of [
       [garbage, "E_SIGNATURE", /garbage\.apk: this is no package/],
       [join(folder, "nonesuch.apk"), "E_FILE", /nonesuch\.apk: there is no such file/],
       [folder.replace(/files$/, "files.apk"), "E_FILE", /files\.apk: there is no such file/],
-      [join(badsig, "x86_64", stranger), "E_SIGNATURE", /firn-test-badsig.*\.apk: /],
+      [await fromStranger(folder), "E_SIGNATURE", /strange-1\.0-r0\.apk: .*not signed with a key/],
       [newer, "E_SIGNATURE", /firn-test-damaged-1-r0\.apk: .*crashes when it checks this signature/],
     ] as const)
       assertUntouched(await plain(image, "add", "-X", extras, file), { code, message });
     assert.deepEqual(assertWhole(image).drafts, []);
   });
+
+  test("apk 3's own places for repositories are read, and its options allow nothing that nobody signed", async () => {
+    const image = await stocked();
+    const { badsig } = await fixtures();
+    const keys = ["--keys-dir", join(alpineMirror, "keys")];
+    await on(image, "upgrade", "-X", join(alpineMirror, "v3.23.3"), ...keys);
+    const folder = "/lib/apk/repositories.d";
+    await edit(
+      image,
+      `: >/etc/apk/repositories; mkdir -p ${folder}; echo /srv/apks >${folder}/own.list; echo allow-untrusted >/etc/apk/config`,
+    );
+    succeeded(await plain(image, "add", "jq"));
+    const ran = await plain(image, "add", "-X", badsig, "firn-test-badsig");
+    assertUntouched(ran, { code: "E_SIGNATURE", message: /badsig.*not trusted/, hint: /--keys-dir/ });
+    const given = await plain(image, "add", await fromStranger(world.folder));
+    assertUntouched(given, { code: "E_SIGNATURE", message: /strange-1\.0-r0\.apk: .*not signed with a key/ });
+  });
 });
+
+/** A package that is signed in the way that every apk can check, with a key that nobody trusts. */
+async function fromStranger(folder: string): Promise<string> {
+  const signer = createKey(join(folder, "stranger"), "stranger", { bits: 2048, scheme: "RSA" });
+  const spec = { name: "strange", version: "1.0-r0", description: "Of a stranger", entries: [] };
+  return join(folder, (await buildPackage(spec, folder, signer)).file);
+}

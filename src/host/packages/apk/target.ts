@@ -89,6 +89,9 @@ export function cacheUsable(target: ApkTarget): boolean {
   }
 }
 
+/** Else apk 3 takes options from /etc/apk/config, of which `allow-untrusted` is one. */
+const UNCONFIGURED = { APK_CONFIG: "/dev/null" };
+
 export interface Invocation {
   /** In place of the target's root. */
   root?: string;
@@ -112,7 +115,7 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
     ...args,
   ];
   return tryRun(argv, {
-    env: { ...proxySettings(), ...tool.env },
+    env: { ...UNCONFIGURED, ...proxySettings(), ...tool.env },
     ...given({ chroot: target.chroot, onLine: options.onLine }),
   });
 }

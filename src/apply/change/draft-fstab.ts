@@ -36,14 +36,18 @@ function requireRootLine(template: string): void {
 /** Makes the folders that it mounts over: a mount without one fails at boot, when it is too late. */
 function makeMountPoints(template: string, context: ChangeContext, work: Work): void {
   const { store, report } = context;
+  const { root } = opened(context);
+  const real = (path: string): string => insideRoot(root, path).slice(root.length);
   for (const { name, path } of commonsOf(template))
     if (!store.hasCommons(name)) report.note(`There is no commons ${name}: nothing will be mounted on ${path}.`);
-  for (const { path, commons, inside } of mountPoints(template)) {
-    const within = commons === undefined ? opened(context).root : `${store.top}/${layout.common(commons)}`;
+  for (const { path, commons, inside } of mountPoints(template, real)) {
+    const within = commons === undefined ? root : `${store.top}/${layout.common(commons)}`;
     const folder = insideRoot(within, inside);
     if (exists(folder) || !exists(within)) continue;
+    const made: string[] = [];
+    for (let at = folder; !exists(at); at = at.slice(0, at.lastIndexOf("/"))) made.push(at);
     makeDirectories(folder);
-    if (commons !== undefined) work.undo(() => removeDirectory(folder), "draft discarded");
+    if (commons !== undefined) work.undo(() => made.forEach(removeDirectory), "draft discarded");
     report.note(`${path}, where fstab mounts something, was missing: it was made.`);
   }
 }

@@ -2,7 +2,7 @@ import { packageManager } from "../../host/packages/package-manager.ts";
 import { INSIDE } from "../../host/kernel/chroot.ts";
 import { exists, insideRoot, isDirectory, isFile, makeDirectories, writeText } from "../../host/kernel/files.ts";
 import { fstabIn } from "../../host/volume/roots.ts";
-import { run, tryRun } from "../../host/kernel/run.ts";
+import { tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/environment.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
 import { addCommons, commonsOf, removeCommons } from "../../model/volume/fstab.ts";
@@ -80,7 +80,6 @@ function shareFolder(
   const covered = insideRoot(root, path);
   if (exists(covered) && !isDirectory(covered))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
-  if (!isDirectory(covered)) run(["mkdir", "-p", path], { chroot: root });
   // Last, since what is made outside the draft is taken back only by who got to know of it.
   const there = store.hasCommons(name);
   if (there) report.note(`${name} is there from before: its data is used.`);

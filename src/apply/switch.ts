@@ -65,20 +65,21 @@ function sweep({ store, state }: SwitchContext): void {
 }
 
 /** Going back needs no space: where the volume is full, first firn's leftovers go, then what is held in reserve. */
-function withRoom(context: SwitchContext, work: () => void): void {
+function withRoom(context: SwitchContext, work: Work, make: () => void): void {
   for (const makeRoom of [() => sweep(context), () => context.store.releaseReserve()]) {
     try {
-      return work();
+      return make();
     } catch (error) {
       if (problemOf(error).code !== "E_NO_SPACE") throw error;
+      work.stands("default unchanged");
       makeRoom();
     }
   }
-  work();
+  make();
   context.report.note("The volume is full: what was held in reserve is used. `firn gc` makes room for the next time.");
 }
 
 export const switchExecutors: Executors<SwitchStep, SwitchContext> = {
   "require-boot-files": ({ id }, context) => requireBootable(context, id),
-  commit: ({ slots }, context, work) => withRoom(context, () => commit(slots, context, work)),
+  commit: ({ slots }, context, work) => withRoom(context, work, () => commit(slots, context, work)),
 };

@@ -1,4 +1,5 @@
 /** The fstab of a draft: that of its base with what a person did to the template, then what the change did to it. */
+import { split } from "../../host/kernel/within.ts";
 import { templateIn } from "../../host/volume/roots.ts";
 import { FirnError } from "../../model/problem.ts";
 import { PLACEHOLDER, commonsOf, mountPoints, renderFstab } from "../../model/volume/fstab.ts";
@@ -32,10 +33,12 @@ function requireRootLine(template: string): void {
 function makeMountPoints(template: string, context: ChangeContext, work: Work): void {
   const { store, report } = context;
   const draft = opened(context);
+  const top = draft.root.locate("/");
+  const real = (path: string): string => draft.root.locate(path).slice(top.length);
   for (const { name, path } of commonsOf(template))
     if (name !== draft.commons && !store.hasCommons(name))
       report.note(`There is no commons ${name}: nothing will be mounted on ${path}.`);
-  for (const { path, commons, inside } of mountPoints(template)) {
+  for (const { path, commons, inside } of mountPoints(template, real)) {
     const fresh = commons !== undefined && commons === draft.commons;
     if (commons !== undefined && !fresh && !store.hasCommons(commons)) continue;
     const within =
@@ -43,8 +46,11 @@ function makeMountPoints(template: string, context: ChangeContext, work: Work): 
         ? draft.root
         : store.top.root(fresh ? layout.draftCommon(draft.id) : layout.common(commons));
     if (within.exists(inside)) continue;
+    const made: string[] = [];
+    for (let at = inside; !within.exists(at); at = split(at)[0]) made.push(at);
     within.makeDirectories(inside);
-    if (commons !== undefined && !fresh) work.undo(() => within.removeDirectory(inside), "draft discarded");
+    if (commons !== undefined && !fresh)
+      work.undo(() => made.forEach((name) => within.removeDirectory(name)), "draft discarded");
     report.note(`${path}, where fstab mounts something, was missing: it was made.`);
   }
 }

@@ -123,15 +123,21 @@ interface MountPoint {
   inside: string;
 }
 
-/** The mount points of an fstab. What lies within another mount is not firn's to make. */
-export function mountPoints(fstab: string): MountPoint[] {
-  const points = parseFstab(fstab).filter(({ path }) => path.startsWith("/") && path !== "/" && !EPHEMERAL.test(path));
+/**
+ * The mount points of an fstab. What lies within another mount is not firn's to make. `real`: where a path leads in the
+ * root.
+ */
+export function mountPoints(fstab: string, real: (path: string) => string): MountPoint[] {
+  const points = parseFstab(fstab).flatMap(({ path }) =>
+    path.startsWith("/") && path !== "/" ? [{ path, at: real(path) }] : [],
+  );
   const shared = commonsOf(fstab);
-  return points.flatMap(({ path }): MountPoint[] => {
-    const above = points.filter((other) => path.startsWith(`${other.path}/`));
-    if (above.length === 0) return [{ path, commons: undefined, inside: path }];
-    const nearest = above.reduce((one, other) => (other.path.length > one.path.length ? other : one));
+  return points.flatMap(({ path, at }): MountPoint[] => {
+    if (EPHEMERAL.test(at)) return [];
+    const above = points.filter((other) => at.startsWith(`${other.at}/`));
+    if (above.length === 0) return [{ path, commons: undefined, inside: at }];
+    const nearest = above.reduce((one, other) => (other.at.length > one.at.length ? other : one));
     const common = shared.find((one) => one.path === nearest.path);
-    return common === undefined ? [] : [{ path, commons: common.name, inside: path.slice(nearest.path.length) }];
+    return common === undefined ? [] : [{ path, commons: common.name, inside: at.slice(nearest.at.length) }];
   });
 }

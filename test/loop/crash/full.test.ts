@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { requires } from "../../kit/requires.ts";
-import { attempt, list, on, succeeded } from "../../kit/verbs.ts";
+import { attempt, list, on, refused, succeeded } from "../../kit/verbs.ts";
 import { assertWhole, fileIn, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
@@ -97,4 +97,25 @@ describe("on a volume that is full", { skip }, () => {
       assert.equal(assertWhole(image).slots[0], slots[1]);
     });
   }
+
+  test("of data and metadata, with nothing in reserve, rollback says that it is full, and what boots stays", async () => {
+    const image = world.copy(three);
+    mounted(
+      image,
+      (top) => {
+        rmSync(`${top}/reserve`);
+        fillData(top);
+        fillMetadata(top);
+      },
+      "rw",
+    );
+    const { slots } = await list(image);
+    const error = await refused("E_NO_SPACE", image, "rollback");
+    assert.equal(error.effect, "default unchanged");
+    assert.deepEqual(assertWhole(image).slots, slots);
+    // With room again the next change holds some back.
+    mounted(image, (top) => execFileSync("sh", ["-c", `rm -rf ${top}/commons/@var@tmp/*`]), "rw");
+    await on(image, "run", "--", "touch", "/etc/next");
+    mounted(image, (top) => assert.ok(statSync(`${top}/reserve`).isFile()));
+  });
 });

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
-import { answer, attempt, on, refused } from "../../kit/verbs.ts";
+import { traced } from "../../kit/trace.ts";
+import { answer, attempt, commandLine, on, refused } from "../../kit/verbs.ts";
 import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
-const skip = requires("root", "loop", "mirror");
+const skip = requires("root", "loop", "mirror", "strace");
 
 interface Commons {
   commons: { name: string; path: string | null }[];
@@ -102,6 +103,18 @@ describe("commons", { skip }, () => {
       template,
     );
     assert.deepEqual(assertWhole(image).drafts, []);
+  });
+
+  test("a new commons inside another one that fails leaves no folder in that: what runs would see it", async () => {
+    const image = await world.image();
+    const mount = "echo 'tmpfs /var/lib/new/deep tmpfs rw 0 0' >> /etc/fstab; rm /sbin/init";
+    await refused("E_UNFIT", image, "run", "--", "sh", "-c", mount);
+    const inject = "renameat2:error=EIO:when=2+";
+    const { status } = await traced(commandLine(image, "commons add", "/var/lib/new/deep"), "renameat2", inject);
+    assert.notEqual(status, 0);
+    mounted(image, (top) => assert.ok(!existsSync(`${top}/commons/@var@lib/new`)));
+    await on(image, "commons add", "/var/lib/new/deep");
+    mounted(image, (top) => assert.ok(existsSync(`${top}/commons/@var@lib/new/deep`)));
   });
 
   test("what an edit does to /etc/fstab holds for the generations after it too", async () => {

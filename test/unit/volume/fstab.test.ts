@@ -201,9 +201,19 @@ tmpfs /run/x tmpfs rw 0 0
 shm /dev/shm tmpfs rw 0 0
 /dev/d none swap sw 0 0
 `;
-  assert.deepEqual(mountPoints(text), [
-    { path: "/var/lib", commons: undefined, inside: "/var/lib" },
-    { path: "/var/lib/docker", commons: "@var@lib", inside: "/docker" },
-    { path: "/data", commons: undefined, inside: "/data" },
-  ]);
+  assert.deepEqual(
+    mountPoints("tmpfs /opt/x tmpfs rw 0 0\nU /var btrfs subvol=/commons/@var 0 0\n", (path) =>
+      path.replace("/opt/", "/var/opt/"),
+    )[0],
+    { path: "/opt/x", commons: "@var", inside: "/opt/x" },
+    "a link leads into a commons",
+  );
+  assert.deepEqual(
+    mountPoints(text, (path) => path),
+    [
+      { path: "/var/lib", commons: undefined, inside: "/var/lib" },
+      { path: "/var/lib/docker", commons: "@var@lib", inside: "/docker" },
+      { path: "/data", commons: undefined, inside: "/data" },
+    ],
+  );
 });

@@ -267,15 +267,16 @@ export class VolumeStore implements Disposable {
    * commitSlots.
    */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft, template?: string): void {
+    if (draft !== undefined) {
+      makeDirectories(`${this.top}/${layout.next}`);
+      link(draft.id, `${this.top}/${layout.nextDraft}`);
+      draft.promote();
+    }
     const afterwards = (): void => {
       switched();
       if (draft !== undefined) cleanUp(() => this.forgetDraft());
     };
     commitSlots(this, slots, afterwards, () => {
-      if (draft !== undefined) {
-        link(draft.id, `${this.top}/${layout.nextDraft}`);
-        draft.promote();
-      }
       if (template !== undefined) this.writeTemplate(template);
     });
   }

@@ -16,15 +16,10 @@ function newLinkSet(top: Within): LinkSetId {
 /**
  * The one place that makes something boot: a new link set, flushed together with all that it names, then one rename,
  * flushed. The boot loader does not replay btrfs's log tree, so only a full flush counts, and the first must be on disk
- * before the rename. `before` runs ahead of the first flush, `switched` right after the rename. What fails before the
- * rename leaves the old link set in force; when the last flush fails, E_NOT_DURABLE says that either may boot.
+ * before the rename. `switched` runs right after the rename. What fails before it leaves the old link set in force;
+ * when the last flush fails, E_NOT_DURABLE says that either may boot.
  */
-export function commitSlots(
-  store: VolumeStore,
-  slots: readonly GenerationId[],
-  switched: () => void,
-  before: () => void,
-): void {
+export function commitSlots(store: VolumeStore, slots: readonly GenerationId[], switched: () => void): void {
   const { top } = store;
   const id = newLinkSet(top);
   const folder = layout.linkSet(id);
@@ -34,7 +29,6 @@ export function commitSlots(
     top.makeDirectories(folder);
     slots.forEach((generation, slot) => top.link(slotTarget(generation), `${folder}/${slot}`));
     top.link(currentTarget(id), next);
-    before();
     store.flush();
     top.rename(next, layout.current);
   } catch (error) {

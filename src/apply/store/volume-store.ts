@@ -295,15 +295,16 @@ export class VolumeStore implements Disposable {
 
   /** Makes `slots` boot, with the draft that becomes one of them: see commitSlots. */
   commit(slots: readonly GenerationId[], switched: () => void, draft?: Draft): void {
+    if (draft !== undefined) {
+      this.top.makeDirectories(layout.next);
+      this.top.link(draft.id, layout.nextDraft);
+      draft.promote();
+    }
     const afterwards = (): void => {
       switched();
       if (draft !== undefined) cleanUp(() => this.forgetDraft());
     };
-    commitSlots(this, slots, afterwards, () => {
-      if (draft === undefined) return;
-      this.top.link(draft.id, layout.nextDraft);
-      draft.promote();
-    });
+    commitSlots(this, slots, afterwards);
   }
 
   hasCommons(name: string): boolean {

@@ -165,6 +165,15 @@ export function requireLoopDevice(what: string): void {
   newLoop(program, 0, mediumBytes(program), true, what)[Symbol.dispose]();
 }
 
+function toChange(target: string): Fd {
+  try {
+    return Fd.changing(target);
+  } catch (error) {
+    if (!isSysError(error, "EROFS")) throw error;
+    throw new FirnError("E_VOLUME_READONLY", `${target} is on a read-only filesystem; it can still be read.`);
+  }
+}
+
 function newLoop(
   target: string,
   startByte: number,
@@ -172,7 +181,7 @@ function newLoop(
   readonly: boolean,
   what: string = target,
 ): MappedPartition {
-  using backing = readonly ? Fd.reading(target) : Fd.changing(target);
+  using backing = readonly ? Fd.reading(target) : toChange(target);
   try {
     const { device, fd } = attachLoop(backing, startByte, bytes, readonly);
     return new MappedPartition(device, fd);
@@ -188,7 +197,7 @@ function newLoop(
 
 /**
  * A part of a disk or image file as a block device: the kernel's partition where it shows one there, else a loop
- * device. Throws E_LOOP when none can be had, E_DISK_MISSING, SysError (ENOENT, EACCES, EROFS).
+ * device. Throws E_LOOP when none can be had, E_VOLUME_READONLY, E_DISK_MISSING, SysError (ENOENT, EACCES).
  */
 export function mapPartition(
   target: string,

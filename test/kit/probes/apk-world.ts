@@ -101,7 +101,8 @@ export async function refused(what: Call, code: keyof typeof exitCodes, ...words
   const { problem } = await call(what);
   assert.ok(problem, `nothing was refused; expected ${code}`);
   assert.equal(problem.code, code, problem.message);
-  for (const word of words) assert.match(`${problem.message} ${problem.hint ?? ""}`, word);
+  const said = [problem.message, problem.hint, ...(problem.details ?? [])].join(" ");
+  for (const word of words) assert.match(said, word);
   return problem;
 }
 

@@ -262,7 +262,7 @@ describe("what leads out of a volume", { skip }, () => {
       await on(image, "run", "--", "sh", "-c", `rm -f ${file}; mkdir -p /etc/firn; ${make} ${file}`);
       await refused("E_CONFIG_FILE", image, "gc");
       const ran = await on(image, "run", "--", "rm", "-r", file);
-      assert.match(ran.stderr, /firn.toml cannot be read: .* The defaults hold/);
+      assert.match(ran.stderr, /firn.toml cannot be read: .*\nThe defaults hold/);
       await on(image, "gc");
     });
   }

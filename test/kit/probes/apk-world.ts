@@ -101,7 +101,7 @@ export async function refused(what: Call, code: keyof typeof exitCodes, ...words
   const { problem } = await call(what);
   assert.ok(problem, `nothing was refused; expected ${code}`);
   assert.equal(problem.code, code, problem.message);
-  for (const word of words) assert.match(`${problem.message} ${problem.hint ?? ""}`, word);
+  for (const word of words) assert.match([problem.message, ...(problem.details ?? []), problem.hint].join(" "), word);
   return problem;
 }
 

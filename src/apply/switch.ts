@@ -58,7 +58,7 @@ export function commit(slots: readonly GenerationId[], context: SwitchContext, w
 
 /** Deletes what firn left behind: drafts, and link sets that are not in force. What cannot go stays. */
 function sweep({ store, state }: SwitchContext): void {
-  for (const name of state.drafts) cleanUp(() => store.delete(name));
+  for (const name of state.drafts) cleanUp(() => store.deleteDraft(name));
   for (const id of state.oldLinkSets) cleanUp(() => store.deleteLinkSet(id));
   store.flush();
   if (state.drafts.length > 0) awaitFreed(store.top.path, Number.MAX_SAFE_INTEGER);

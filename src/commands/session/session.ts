@@ -1,6 +1,6 @@
 import { runPlan, type Executors, type Standing } from "../../apply/run-plan.ts";
 import { VolumeStore } from "../../apply/store/volume-store.ts";
-import { isSysError, problemOf } from "../../host/kernel/failure.ts";
+import { cleanUp, isSysError, problemOf } from "../../host/kernel/failure.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
 import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
 import { isolate, privateMounts } from "../../host/kernel/process.ts";
@@ -142,7 +142,9 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));
     const state = inspect(volume);
     requireFinished(state);
-    if (!dry && state.interrupted !== undefined) store.withdraw(state.interrupted);
+    const { interrupted } = state;
+    // On a full volume it cannot: then it stays a generation like others, which stops nothing, a rollback least.
+    if (!dry && interrupted !== undefined) cleanUp(() => store.withdraw(interrupted));
     if (!dry) useCompression(volume, state);
     const explain = (cause: Problem): Problem => explainFull(volume.path, cause);
     const session = {

@@ -304,12 +304,14 @@ static FN(bd_loop_attach) {
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (readonly ? LO_FLAGS_READ_ONLY : 0);
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0) return throw_errno(ctx, errno, "loop", "/dev/loop-control");
-    for (int tries = 0; tries < 64; tries++) {
+    /* Another program may take the number first (EBUSY), be letting go of it (ENXIO), or remove it (ENOENT). */
+    for (int tries = 0; tries < 64; tries++, usleep(1000)) {
         int number = ioctl(control, LOOP_CTL_GET_FREE);
         if (number < 0) break;
         char path[32];
         snprintf(path, sizeof path, "/dev/loop%d", number);
         int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        if (fd < 0 && (errno == ENXIO || errno == ENOENT)) continue;
         if (fd < 0) break;
         if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
             close(control);
@@ -321,7 +323,7 @@ static FN(bd_loop_attach) {
         int err = errno;
         close(fd);
         errno = err;
-        if (err != EBUSY) break; /* busy: somebody else took the number first */
+        if (err != EBUSY) break;
     }
     int err = errno;
     close(control);

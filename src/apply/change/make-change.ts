@@ -1,6 +1,6 @@
 import { packageManager } from "../../host/packages/package-manager.ts";
 import { INSIDE, type Chroot } from "../../host/kernel/chroot.ts";
-import { run, tryRun } from "../../host/kernel/run.ts";
+import { tryRun } from "../../host/kernel/run.ts";
 import { ownVariable } from "../../host/kernel/process.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { ask, isTerminal } from "../../host/machine/terminal.ts";
@@ -72,14 +72,12 @@ function editFstab(root: Within, { state }: ChangeContext, edit: (fstab: string)
 function shareFolder({ name, path }: { name: string; path: string }, chroot: Chroot, context: ChangeContext): void {
   const { store, state, report } = context;
   const { root } = chroot;
-  const found = root.stat(path);
-  if (found !== undefined && !root.isDirectory(path))
+  if (root.stat(path) !== undefined && !root.isDirectory(path))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
-  if (found === undefined) run(["mkdir", "-p", path], { chroot: chroot.path });
   if (store.hasCommons(name)) report.note(`${name} is there from before: its data is used.`);
   else {
     using covered = root.point(path);
-    if (covered !== undefined) store.makeCommons(opened(context), name, covered.folder);
+    store.makeCommons(opened(context), name, covered?.folder);
   }
   editFstab(root, context, (fstab) =>
     commonsOf(fstab).some((one) => one.path === path) ? fstab : addCommons(fstab, name, path, state.uuid),

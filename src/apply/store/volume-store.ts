@@ -318,15 +318,16 @@ export class VolumeStore implements Disposable {
 
   /**
    * The same with a draft, whose own it is until they are committed: a run that fails or is killed must not leave one
-   * to be taken for data from before. The data must be flushed before the commit.
+   * to be taken for data from before. Empty without a folder. The data must be flushed before the commit.
    */
-  makeCommons(draft: Draft, name: string, from: string): void {
+  makeCommons(draft: Draft, name: string, from: string | undefined): void {
     this.fill(layout.draftCommon(draft.id), from);
     draft.commons = name;
   }
 
-  private fill(commons: string, from: string): void {
+  private fill(commons: string, from: string | undefined): void {
     createSubvolume(this.top, commons);
+    if (from === undefined) return;
     using folder = this.top.folder(commons);
     seedCommons(from, folder.path);
   }

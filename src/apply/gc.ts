@@ -1,3 +1,4 @@
+import { problemOf } from "../host/kernel/failure.ts";
 import { isSubvolume, subvolumeInfo } from "../host/volume/btrfs.ts";
 import { awaitDropped, awaitFreed } from "../host/volume/space.ts";
 import { filesystemSpace } from "../host/kernel/files.ts";
@@ -41,6 +42,13 @@ export const gcExecutors: Executors<GcStep, GcContext> = {
     const left = ids.filter((id) => !store.deleteLinkSet(id));
     if (left.length > 0) report.note(`No link sets, so they stay: ${left.map((name) => `links/${name}`).join(", ")}.`);
   },
-  "hold-reserve": (_, { store }) => store.holdReserve(),
+  "hold-reserve": (_, { store, report }) => {
+    try {
+      store.holdReserve();
+    } catch (error) {
+      // It is for a bad day, and stops none.
+      report.note(`No space is held in reserve: ${problemOf(error).message}`);
+    }
+  },
   flush: (_, { store }) => store.flush(),
 };

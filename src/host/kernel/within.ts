@@ -156,6 +156,11 @@ export class Within implements Disposable {
     return Within.strict(this.directory).file(name.replace(/^\/+/, ""), O.RDONLY);
   }
 
+  /** The regular file at a name, wherever that leads in here. */
+  read(name: string): Fd {
+    return this.file(name, O.RDONLY);
+  }
+
   /** Writes a new file or replaces the content of an old one, in place. */
   write(name: string, text: string, mode = 0o644): void {
     this.makeDirectories(split(name)[0]);

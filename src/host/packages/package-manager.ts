@@ -70,7 +70,7 @@ export interface PackageManager {
   readonly release: (root: Within) => string | undefined;
 
   /** Whether what differs of a path (relative to its root) is no more than every run writes, changed or not. */
-  readonly isBookkeeping: (change: { path: string; what: () => readonly string[] }) => boolean;
+  readonly isBookkeeping: typeof isBookkeeping;
   /** Whether a path is part of the record of what is installed: without a change there, no package changed. */
   readonly isDatabase: (path: string) => boolean;
   /** Which of the paths of new files are configuration that a person must merge. */

@@ -15,11 +15,19 @@ export interface Login {
 
 /** What each check judges, of one root. */
 export interface FitnessFacts {
-  /** Whether each is a file that can be run. */
+  /** Whether each is a whole program that can be run, by whatever the kernel needs to run it. */
   programs: readonly { readonly name: string; readonly runs: boolean }[];
   logins: readonly (Login & { readonly runs: boolean })[];
   /** Paths that its fstab mounts from the volume, beside the root. */
   homes: { readonly logins: readonly Login[]; readonly shared: readonly string[] };
+  /** Folders on everybody's way that others than their owner may not enter. */
+  folders: { readonly closed: readonly string[] };
+  /** Runlevels that start nothing. */
+  services: { readonly empty: readonly string[] };
+  /** Whether the list of what is installed is there. */
+  database: { readonly there: boolean };
+  /** Those who may log in, and whom /etc/shadow lets in by no password. */
+  passwords: { readonly without: readonly string[] };
   /** What /etc/inittab starts on consoles, and the servers among what the runlevels start. */
   console: { readonly getty: boolean };
   remote: { readonly server: boolean };
@@ -34,7 +42,20 @@ export interface FitnessCheck<Facts> {
 }
 
 /** What a root is run by, keeps its packages with, and is changed with. */
-export const neededPrograms = ["/sbin/init", "/sbin/openrc", "/bin/sh", "/sbin/apk", "/usr/sbin/firn"] as const;
+export const neededPrograms = [
+  "/sbin/init",
+  "/sbin/openrc",
+  "/sbin/openrc-run",
+  "/bin/sh",
+  "/sbin/apk",
+  "/usr/sbin/firn",
+] as const;
+
+/** What everybody must be able to enter. */
+export const openFolders = ["/", "/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/var"] as const;
+
+/** Without which nothing is mounted and nobody is served. */
+export const neededRunlevels = ["sysinit", "boot", "default"] as const;
 
 export const fitnessChecks: { readonly [Name in keyof FitnessFacts]: FitnessCheck<FitnessFacts[Name]> } = {
   programs: {
@@ -59,7 +80,14 @@ export const fitnessChecks: { readonly [Name in keyof FitnessFacts]: FitnessChec
           : [`The home of ${user}, ${home}, is not shared: it cannot be written, and what is in it now is not seen.`],
       ),
   },
+  folders: { refuses: true, faults: ({ closed }) => closed.map((path) => `${path} is closed to all but its owner.`) },
+  services: { refuses: true, faults: ({ empty }) => empty.map((level) => `The runlevel ${level} starts nothing.`) },
+  database: { refuses: true, faults: ({ there }) => (there ? [] : ["apk's list of what is installed is gone."]) },
   console: { refuses: true, faults: ({ getty }) => (getty ? [] : ["/etc/inittab starts no getty."]) },
+  passwords: {
+    refuses: false,
+    faults: ({ without }) => without.map((user) => `No password lets ${user} in.`),
+  },
   remote: { refuses: false, faults: ({ server }) => (server ? [] : ["No runlevel starts an SSH server."]) },
   config: {
     refuses: false,
@@ -85,12 +113,23 @@ export function parseLogins(passwd: string): Login[] {
   });
 }
 
-/** Whether /etc/inittab keeps a getty, or a login of another name, on a console. */
-export function startsGetty(inittab: string): boolean {
-  return inittab.split("\n").some((line) => {
-    const [, , action = "", program = ""] = line.startsWith("#") ? [] : line.split(":");
-    return /^(respawn|askfirst|once)$/.test(action) && program !== "";
+/** The programs that /etc/inittab keeps on consoles: a getty, or a login of another name. */
+export function consolePrograms(inittab: string): string[] {
+  return inittab.split("\n").flatMap((line) => {
+    const [, , action = "", command = ""] = line.startsWith("#") ? [] : line.split(":");
+    const [program = ""] = command.replace(/^-/, "").trim().split(/\s+/);
+    return /^(respawn|askfirst|once)$/.test(action) && !/^$|\/(false|true)$/.test(program) ? [program] : [];
   });
+}
+
+/** The users of /etc/shadow whom a password lets in. */
+export function usersWithPassword(shadow: string): Set<string> {
+  return new Set(
+    shadow.split("\n").flatMap((line) => {
+      const [user = "", field] = line.split(":");
+      return field === undefined || /^[!*x]/.test(field) ? [] : [user];
+    }),
+  );
 }
 
 /** Servers of SSH, as their OpenRC services are called. */

@@ -5,9 +5,20 @@ const SCRATCH = /^(usr\/)?lib\/apk\/db(\/(scripts\.tar(\.gz)?|triggers|lock))?$/
 /** Written anew in every run of apk, with the same content when nothing changed. */
 const REWRITTEN = /^((usr\/)?lib\/apk\/db\/installed|etc\/apk\/world)$/;
 
+/** Where the list of what is installed may be. */
+export const databaseFiles = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"] as const;
+
+/** How a path differs; see PathChange of host/volume/compare-trees.ts. */
+interface WrittenPath {
+  readonly path: string;
+  readonly kind: "added" | "removed" | "changed";
+  readonly what: () => readonly string[];
+}
+
 /** Whether what differs of a path is no more than every run of apk writes, changed or not. */
-export function isBookkeeping({ path, what }: { path: string; what: () => readonly string[] }): boolean {
-  return SCRATCH.test(path) || (REWRITTEN.test(path) && what().every((one) => one === "time"));
+export function isBookkeeping({ path, kind, what }: WrittenPath): boolean {
+  if (kind === "removed") return false;
+  return SCRATCH.test(path) || (kind === "changed" && REWRITTEN.test(path) && what().every((one) => one === "time"));
 }
 
 /** Written whenever the set of packages changes. */

@@ -22,6 +22,36 @@ describe("a draft that would lack what a system needs is not sealed", { skip }, 
     ["without root's home", ["commons remove", "/root"], /The home of root, \/root, is not shared/],
     ["without root's shell", ["run", "--", "sed", "-i", "1s,:[^:]*$,:/bin/none,", "/etc/passwd"], /shell of root/],
     ["without a user's shell", ["run", "--", "rm", "/bin/zz"], /The shell of ann, \/bin\/zz, is missing/],
+    [
+      "whose dynamic loader is cut short",
+      ["run", "--", "sh", "-c", "cd /lib; head -c 1000 ld-musl-*.so.1 > x; chmod 755 x; mv x ld-musl-*.so.1"],
+      /\/sbin\/init is missing or cannot/,
+    ],
+    [
+      "whose busybox is no program",
+      [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "cd /bin; cp busybox /tmp/busybox; head -c 4096 /dev/urandom > x; chmod 755 x; /tmp/busybox mv x busybox",
+      ],
+      /\/sbin\/init is missing or cannot/,
+    ],
+    ["without what runs its services", ["run", "--", "rm", "/sbin/openrc-run"], /\/sbin\/openrc-run is missing/],
+    ["without its services", ["run", "--", "rm", "-r", "/etc/init.d"], /The runlevel sysinit starts nothing/],
+    [
+      "whose runlevels start nothing",
+      ["run", "--", "sh", "-c", "rm -r /etc/runlevels/*"],
+      /The runlevel boot starts nothing/,
+    ],
+    ["that is closed to all but root", ["run", "--", "chmod", "700", "/"], /\/ is closed to all but its owner/],
+    ["without apk's list", ["run", "--", "rm", "-r", "/lib/apk/db"], /list of what is installed is gone/],
+    [
+      "whose gettys are nothing",
+      ["run", "--", "sed", "-i", "s,/sbin/getty.*,/bin/false,", "/etc/inittab"],
+      /starts no getty/,
+    ],
     ["without a getty", ["run", "--", "sed", "-i", "/getty/d", "/etc/inittab"], /inittab starts no getty/],
   ] as [string, [string, ...string[]], RegExp][]) {
     test(what, async () => {
@@ -34,6 +64,12 @@ describe("a draft that would lack what a system needs is not sealed", { skip }, 
       assert.deepEqual(await list(image), before);
     });
   }
+
+  test("a password that lets nobody in any more is said, and stops nothing", async () => {
+    const own = world.copy(image);
+    const ran = await on(own, "run", "--", "sed", "-i", "1s,:[^:]*:,:*:,", "/etc/shadow");
+    assert.match(ran.stderr, /No password lets root in/);
+  });
 
   test("who means it says --force; what was missing before stops nothing; the rest is said", async () => {
     const forced = await on(image, "run", "--force", "--", "rm", "/bin/zz");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fitnessChecks, parseLogins, startsGetty } from "../../../src/model/machine/fitness.ts";
+import { consolePrograms, fitnessChecks, parseLogins, usersWithPassword } from "../../../src/model/machine/fitness.ts";
 
 const passwd = [
   "root:x:0:0:root:/root:/bin/ash",
@@ -28,10 +28,18 @@ test("a home is shared when it or a folder above it is", () => {
   assert.match(faults({ logins, shared: ["/home", "/roots"] }).join(), /^The home of root, \/root, is not shared/);
 });
 
-test("a getty is a line of inittab that is no comment", () => {
-  assert.equal(startsGetty("ttyS0::respawn:/sbin/getty -L 0 ttyS0\n"), true);
-  assert.equal(startsGetty("#tty1::respawn:/sbin/getty\n::sysinit:/sbin/openrc sysinit\n"), false);
-  assert.equal(startsGetty(""), false);
+test("a getty is a line of inittab that is no comment, and starts something", () => {
+  assert.deepEqual(consolePrograms("ttyS0::respawn:/sbin/getty -L 0 ttyS0\n"), ["/sbin/getty"]);
+  assert.deepEqual(consolePrograms("tty1::askfirst:-/bin/sh\n"), ["/bin/sh"]);
+  assert.deepEqual(consolePrograms("#tty1::respawn:/sbin/getty\n::sysinit:/sbin/openrc sysinit\n"), []);
+  assert.deepEqual(consolePrograms("tty1::respawn:/bin/false\ntty2::respawn:\n"), []);
+});
+
+test("a password lets in whose field is no lock", () => {
+  assert.deepEqual(
+    [...usersWithPassword("root:$6$a$b:1::::::\nann:!:1\nbob:*:1\neve::1\njoe:!$6$a$b:1\n")],
+    ["root", "eve"],
+  );
 });
 
 test("a firn.toml that does not parse is said, and none at all is not", () => {

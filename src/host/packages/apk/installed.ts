@@ -1,3 +1,4 @@
+import { databaseFiles } from "../../../model/packages/bookkeeping.ts";
 import { changedFiles } from "../../../model/packages/impact.ts";
 import { packageList, type InstalledPackage } from "../../../model/packages/database.ts";
 import { isSysError } from "../../kernel/failure.ts";
@@ -8,7 +9,7 @@ import type { Within } from "../../kernel/within.ts";
  * none.
  */
 export function databaseText(root: Within): string | undefined {
-  return root.text("/lib/apk/db/installed") ?? root.text("/usr/lib/apk/db/installed");
+  return databaseFiles.map((path) => root.text(path)).find((text) => text !== undefined);
 }
 
 /** What the root is to have, as constraints. */

@@ -96,7 +96,7 @@ const registry: { readonly [Name in keyof BootFacts]: Asked } = {
   kernel: asked(bootChecks.kernel, kernelFacts),
   modules: asked(bootChecks.modules, (place) => {
     const release = releaseIn(place);
-    return { release, present: place.root.isDirectory(`/lib/modules/${release}`) };
+    return { release, present: place.root.isFile(`/lib/modules/${release}/modules.dep`) };
   }),
   initramfs: asked(bootChecks.initramfs, (place) => {
     const { initramfs } = bootFiles(place.flavor);

@@ -113,7 +113,7 @@ export const bootChecks: BootChecks = {
   files: check(always, (facts) => firstFault(facts, fileFault)),
   kernel: check(always, kernelFault),
   modules: check(forDrafts, ({ release, present }) =>
-    present ? undefined : `The kernel is ${release}, but /lib/modules/${release} is missing.`,
+    present ? undefined : `The kernel is ${release}, but /lib/modules/${release} is missing, or has no modules.dep.`,
   ),
   initramfs: check(whenChanged, initramfsFault),
   readable: check(whenChanged, (facts) => firstFault(facts, layoutFault)),

@@ -61,6 +61,7 @@ describe("boot files of a draft are checked before it can boot", { skip }, () =>
     ["a kernel that is none", `head -c 300000 /dev/urandom > ${kernel}`, /no kernel that UEFI can start/],
     ["a kernel cut in half", `truncate -s 3000000 ${kernel}`, /vmlinuz-virt.*cut short/],
     ["modules that are gone", "rm -r /lib/modules", /\/lib\/modules\/.* is missing/],
+    ["modules without their list", "rm /lib/modules/*/modules.dep", /has no modules\.dep/],
     ["modules of another kernel", "mv /lib/modules/* /lib/modules/6.0.0", /\/lib\/modules\/.* is missing/],
     ["an initramfs that is gone", `rm ${initramfs}`, /no \/boot\/initramfs-virt/],
     ["an empty initramfs", `: > ${initramfs}`, /initramfs-virt is empty/],

@@ -71,7 +71,7 @@ test("a kernel needs its modules", () => {
   assert.equal(judge({ release: "6.6.1", present: true }, draft), undefined);
   refuses(
     judge({ release: "6.6.1", present: false }, draft),
-    "The kernel is 6.6.1, but /lib/modules/6.6.1 is missing.",
+    "The kernel is 6.6.1, but /lib/modules/6.6.1 is missing, or has no modules.dep.",
   );
 });
 

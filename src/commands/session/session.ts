@@ -2,6 +2,7 @@ import { runPlan, type Executors, type Standing } from "../../apply/run-plan.ts"
 import { VolumeStore } from "../../apply/store/volume-store.ts";
 import { cleanUp, isSysError, problemOf } from "../../host/kernel/failure.ts";
 import { inspect, volumeUuid } from "../../host/volume/inspect-volume.ts";
+import { filledUp, requireRoom } from "../../host/disk/image.ts";
 import { mediaOf, mediaOfFilesystem, placeOf } from "../../host/disk/medium.ts";
 import { isolate, privateMounts } from "../../host/kernel/process.ts";
 import { keepOthersOut, lockMedia } from "../../host/kernel/lock.ts";
@@ -137,6 +138,8 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     using _named = lock(named);
     const place = target === undefined ? undefined : placeOf(target);
     using _others = place && keepOthersOut(place.path);
+    const cramped = place && requireRoom(place.path);
+    if (cramped !== undefined) throw FirnError.of(cramped.problem);
     using volume = openVolume(flags.volume, dry ? "read" : "write");
     using store = new VolumeStore(volume.path);
     using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));
@@ -146,7 +149,10 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     // On a full volume it cannot: then it stays a generation like others, which stops nothing, a rollback least.
     if (!dry && interrupted !== undefined) cleanUp(() => store.withdraw(interrupted));
     if (!dry) useCompression(volume, state);
-    const explain = (cause: Problem): Problem => explainFull(volume.path, cause);
+    const explain = (cause: Problem): Problem => {
+      const full = target !== undefined && cause.code !== "E_INTERRUPTED" ? filledUp(target)?.problem : undefined;
+      return full === undefined ? explainFull(volume.path, cause) : { ...cause, ...full };
+    };
     const session = {
       volume,
       state,

@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from "../../model/problem.ts";
 import { roundedUpSize } from "../../model/text/size.ts";
 import { isSysError } from "../kernel/failure.ts";
-import { Fd, exists, isDirectory, removeFile, filesystemSpace } from "../kernel/files.ts";
+import { Fd, exists, isDirectory, removeFile, filesystemSpace, stat, typeOf } from "../kernel/files.ts";
 
 /**
  * Makes a sparse image file of `bytes`, readable by its owner alone, since it will hold password hashes. `neededBytes`
@@ -41,9 +41,30 @@ export function createImage(path: string, bytes: number, neededBytes: number): R
   return undefined;
 }
 
+/** Bytes that a small change writes, several times over. */
+const ROOM = 64 << 20;
+
+/**
+ * Refuses with E_IMAGE_SPACE to change a sparse image under which there is no room: btrfs takes a write that finds none
+ * for a broken disk, and what it had flushed to an image in memory is lost.
+ */
+export function requireRoom(path: string): Refusal | undefined {
+  const found = stat(path);
+  if (found === undefined || typeOf(found) !== "file") return undefined;
+  const { free } = filesystemSpace(folderOf(path));
+  const holes = found.size - found.blocks * 512;
+  if (free >= Math.min(holes, ROOM)) return undefined;
+  return refuse(
+    "E_IMAGE_SPACE",
+    `${path} is sparse, and its filesystem has ${roundedUpSize(free)} free: what is written into it may find no room there, which can destroy it.`,
+    "Free some space there first, or copy the image elsewhere.",
+  );
+}
+
 /** Whether the filesystem that holds the image has no room left: then whatever failed in the image failed for that. */
 export function filledUp(path: string): Refusal | undefined {
-  if (!exists(path)) return undefined;
+  const found = stat(path);
+  if (found === undefined || typeOf(found) !== "file") return undefined;
   const folder = folderOf(path);
   if (filesystemSpace(folder).free >= 2 ** 20) return undefined;
   return refuse(

@@ -44,6 +44,25 @@ describe("space", { skip }, () => {
     assertWhole(image);
   });
 
+  test("a sparse image is not changed where its own filesystem has no room for what it would write", async () => {
+    const image = await world.image();
+    const folder = `${image}.tmpfs`;
+    mkdirSync(folder);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=110m", "tmpfs", folder]);
+    try {
+      const cramped = `${folder}/t.img`;
+      execFileSync("cp", ["--sparse=always", image, cramped]);
+      const before = assertWhole(cramped);
+      const error = await refused("E_IMAGE_SPACE", cramped, "run", "--", "touch", "/etc/x");
+      assert.match(error.message, /t\.img is sparse, and its filesystem has \d+/);
+      await refused("E_IMAGE_SPACE", cramped, "rollback");
+      assert.deepEqual(assertWhole(cramped), before);
+      await on(cramped, "list");
+    } finally {
+      execFileSync("umount", [folder]);
+    }
+  });
+
   test("a full disk that the command does not mind: the change is committed whole, or refused with E_NO_SPACE", async () => {
     const image = await world.image();
     await fill(image, 100 * MiB);

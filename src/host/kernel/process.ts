@@ -11,6 +11,7 @@ import {
   SIGINT,
   SIGKILL,
   SIGPIPE,
+  SIGQUIT,
   SIGTERM,
   SIGUSR1,
   SIGUSR2,
@@ -75,7 +76,7 @@ export function machineName(): string {
 
 /** Signals become a flag that the runner and the executor look at, so that what was acquired is released. */
 export function catchSignals(): void {
-  for (const signal of [SIGINT, SIGTERM, SIGHUP]) sys.catchSignal(signal);
+  for (const signal of [SIGINT, SIGQUIT, SIGTERM, SIGHUP]) sys.catchSignal(signal);
   sys.ignoreSignal(SIGPIPE);
 }
 

@@ -2,7 +2,7 @@ import { FirnError } from "../../model/problem.ts";
 import { packageOf } from "../../model/kernel/programs.ts";
 import { isSysError } from "./failure.ts";
 import { ownTerminal } from "./process.ts";
-import { O, SIGINT, SIGKILL, SIGTERM, sys } from "./sys.ts";
+import { O, SIGINT, SIGKILL, SIGQUIT, SIGTERM, sys } from "./sys.ts";
 
 /** How a program is run. All paths in `argv` are seen from inside `chroot`. */
 export interface RunOptions {
@@ -43,12 +43,18 @@ const environment = {
 /** Longest tail of stderr, in characters, that a failure carries. */
 const TAIL = 2000;
 
+/** What stops firn, as a person knows it. */
+const stops = new Map([
+  [SIGINT, "^C"],
+  [SIGQUIT, "^\\"],
+  [SIGTERM, "SIGTERM"],
+]);
+
 /** Throws E_INTERRUPTED once a caught signal has come in. */
 export function checkInterrupt(): void {
   const signal = sys.pendingSignal();
   if (signal === 0) return;
-  const name = signal === SIGINT ? "^C" : signal === SIGTERM ? "SIGTERM" : "a hang-up";
-  throw new FirnError("E_INTERRUPTED", `Stopped by ${name}.`);
+  throw new FirnError("E_INTERRUPTED", `Stopped by ${stops.get(signal) ?? "a hang-up"}.`);
 }
 
 /** Waits. A signal that firn catches ends it early. */

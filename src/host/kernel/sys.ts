@@ -210,6 +210,7 @@ export const LOCK_NB = 4;
 
 export const SIGHUP = 1;
 export const SIGINT = 2;
+export const SIGQUIT = 3;
 export const SIGKILL = 9;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;

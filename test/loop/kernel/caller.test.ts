@@ -118,6 +118,13 @@ describe("what firn's caller has set does not reach what firn makes and runs", {
     assert.ok(took < 15_000, `${took} ms`);
   });
 
+  test("^\\ stops a change as ^C does: with a word, and without its draft", async () => {
+    const { status, stderr, took } = await signalled("SIGQUIT", [], 30);
+    assert.equal(status, 130, stderr);
+    assert.match(stderr, /E_INTERRUPTED: Stopped by \^\\\. The draft was discarded/);
+    assert.ok(took < 15_000, `${took} ms`);
+  });
+
   test("a stderr that takes nothing does not make firn deaf to SIGTERM", async () => {
     const fifo = join(world.folder, "full");
     const script = `mkfifo ${fifo}; exec 2<>${fifo}; dd if=/dev/zero bs=4096 count=16 status=none >&2; exec "$@"`;

@@ -54,6 +54,12 @@ function setPassword(root: Root, user: string, field: string): void {
 
 function makeUsers(root: Root, { users, root: superuser }: MachineConfig["identity"]): void {
   for (const user of users) {
+    if (!root.files.isFile(user.shell))
+      throw new FirnError(
+        "E_CONFIG_VALUE",
+        `The shell of ${user.name}, ${user.shell}, does not exist in what was installed: nobody could log in with it.`,
+        "Add its package.",
+      );
     root.run("adduser", "-D", "-g", user.fullName ?? user.name, "-s", user.shell, user.name);
     for (const group of user.groups) {
       if (!new RegExp(`^${group}:`, "m").test(root.read("/etc/group"))) root.run("addgroup", "-S", group);

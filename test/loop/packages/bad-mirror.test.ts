@@ -200,6 +200,15 @@ describe("packages that cannot be had are refused, and no image is left", { skip
   it("a service that no package brings", () =>
     removes({ more: ["--service", "sshdd"] }, { code: "E_CONFIG_VALUE", message: /sshdd/, hint: /package/ }));
 
+  it("a user whose shell no package brings", async () => {
+    const config = join(work, "shell.toml");
+    writeFileSync(config, '[[identity.users]]\nname = "ann"\nshell = "/bin/zsh"\n');
+    await removes(
+      { more: ["--config", config] },
+      { code: "E_CONFIG_VALUE", message: /The shell of ann, \/bin\/zsh, does not exist/, hint: /package/ },
+    );
+  });
+
   it("a time zone or keymap that its package does not know: near names are offered", async () => {
     await refuses(
       { more: ["--timezone", "Europe/Berln"] },

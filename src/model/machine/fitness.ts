@@ -51,6 +51,25 @@ export const neededPrograms = [
   "/usr/sbin/firn",
 ] as const;
 
+/** Where nothing is that a check looks at, but for the files below. */
+const ELSEWHERE = /^(?:boot|etc|home|media|mnt|root|srv|tmp|var)(?:\/|$)/;
+const LOOKED_AT = /^etc\/(?:firn|fstab|init\.d|inittab|passwd|runlevels|shadow)(?:\/|$)/;
+
+/** Whether what differs of a path can be a fault: the look costs a small change a tenth of its time. */
+export function concernsFitness({
+  path,
+  kind,
+  what,
+}: {
+  readonly path: string;
+  readonly kind: "added" | "removed" | "changed";
+  readonly what: () => readonly string[];
+}): boolean {
+  if (openFolders.some((folder) => folder === `/${path}`))
+    return kind !== "changed" || what().some((one) => one === "mode" || one === "type");
+  return !ELSEWHERE.test(path) || LOOKED_AT.test(path);
+}
+
 /** What everybody must be able to enter. */
 export const openFolders = ["/", "/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/var"] as const;
 

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { consolePrograms, fitnessChecks, parseLogins, usersWithPassword } from "../../../src/model/machine/fitness.ts";
+import {
+  concernsFitness,
+  consolePrograms,
+  fitnessChecks,
+  parseLogins,
+  usersWithPassword,
+} from "../../../src/model/machine/fitness.ts";
 
 const passwd = [
   "root:x:0:0:root:/root:/bin/ash",
@@ -47,4 +53,24 @@ test("a firn.toml that does not parse is said, and none at all is not", () => {
   assert.equal(refuses, false);
   assert.deepEqual(faults(undefined), []);
   assert.equal(faults("[retention\n").length, 1);
+});
+
+test("a draft is looked at when what changed in it can be a fault", () => {
+  const changed = (path: string, ...what: string[]) => concernsFitness({ path, kind: "changed", what: () => what });
+  for (const path of [
+    "bin/busybox",
+    "lib/ld-musl-x86_64.so.1",
+    "usr/sbin/firn",
+    "opt/shell",
+    "etc/shadow",
+    "etc/init.d/x",
+  ])
+    assert.ok(changed(path, "content"), path);
+  for (const path of ["etc/x", "etc/hosts", "var/lib/x", "boot/vmlinuz", "etc/passwd-"])
+    assert.ok(!changed(path, "content"), path);
+  for (const path of ["", "etc", "var", "usr/lib"]) {
+    assert.ok(!changed(path, "time"), path);
+    assert.ok(changed(path, "mode", "time"), path);
+    assert.ok(concernsFitness({ path, kind: "removed", what: () => [] }), path);
+  }
 });

@@ -1,5 +1,5 @@
 import { commonsExecutors } from "../apply/commons.ts";
-import { mountedSubvolumes } from "../host/volume/inspect-volume.ts";
+import { useOfCommons } from "../host/volume/commons-use.ts";
 import { ask, isTerminal } from "../host/machine/terminal.ts";
 import { FirnError, orThrow } from "../model/problem.ts";
 import {
@@ -48,7 +48,7 @@ function confirm(name: string, yes: boolean | undefined): void {
 /** `firn commons delete NAME` */
 export function deleteCommons(flags: WriteFlags & { yes?: boolean }, [name = ""]: readonly string[]): Result {
   return writing(flags, "firn commons delete", ({ volume, store, state, carryOut }) => {
-    const steps = orThrow(planDeleteCommons(state, name, mountedSubvolumes(volume.path)));
+    const steps = orThrow(planDeleteCommons(state, name, (own) => useOfCommons(volume, state, own)));
     const plan = { steps, describe: describeCommonsStep };
     if (flags.dryRun) return planned(plan, { deleted: null });
     confirm(name, flags.yes);

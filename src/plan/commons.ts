@@ -1,6 +1,5 @@
-import { commonsName, validateCommons, type CommonsPath } from "../model/volume/commons.ts";
+import { commonsName, validateCommons, type CommonsPath, type CommonsUse } from "../model/volume/commons.ts";
 import { commonsOf } from "../model/volume/fstab.ts";
-import { layout } from "../model/volume/layout.ts";
 import { nearest } from "../model/text/nearest.ts";
 import { isRefusal, refuse, type Refusal } from "../model/problem.ts";
 import type { VolumeState } from "../model/volume/state.ts";
@@ -39,11 +38,11 @@ export function planRemoveCommons(state: VolumeState, path: string): Change | Re
   );
 }
 
-/** Deletes a commons and its data. `mounted`: the paths on the volume that are mounted anywhere. */
+/** Deletes a commons and its data. */
 export function planDeleteCommons(
   state: VolumeState,
   name: string,
-  mounted: readonly string[],
+  use: (name: string) => CommonsUse,
 ): CommonsStep[] | Refusal {
   if (!state.commons.includes(name)) {
     return refuse(
@@ -56,11 +55,26 @@ export function planDeleteCommons(
   if (used !== undefined) {
     return refuse("E_COMMONS", `${name} is shared as ${used.path}.`, `\`firn commons remove ${used.path}\` first.`);
   }
-  if (mounted.includes(`/${layout.common(name)}`)) {
+  const { mounted, nested, path } = use(name);
+  if (path !== undefined) {
     return refuse(
       "E_COMMONS",
-      `${name} is mounted: what runs uses it, and would find it empty at once.`,
+      `${name} is mounted at ${path} by fstab.`,
+      "Take that line out: `firn edit /etc/fstab`.",
+    );
+  }
+  if (mounted) {
+    return refuse(
+      "E_COMMONS",
+      `${name}, or something in it, is mounted: what runs uses it, and would find it empty at once.`,
       "Reboot into a generation that no longer shares it first.",
+    );
+  }
+  if (nested.length > 0) {
+    return refuse(
+      "E_COMMONS",
+      `${name} holds subvolumes of their own: ${nested.join(", ")}.`,
+      "Move them elsewhere, or delete them with `btrfs subvolume delete`, first.",
     );
   }
   return [{ kind: "delete-commons", name }, { kind: "flush" }];

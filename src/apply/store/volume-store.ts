@@ -162,6 +162,15 @@ export class VolumeStore implements Disposable {
   }
 
   /**
+   * Ends what an earlier run began to commit. A mark without an interrupted commit is of one that was made: left, it
+   * would make a draft of that generation as soon as somebody sets an older `current` by hand.
+   */
+  settle(interrupted: Interrupted | undefined): void {
+    if (interrupted === undefined) this.forgetDraft();
+    else this.withdraw(interrupted);
+  }
+
+  /**
    * Gives what a commit that was cut short left under its own name a draft's name again, before anything else is
    * committed: by then it could no longer be told from a generation that booted.
    */

@@ -145,9 +145,8 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     using _volume = lock(dry || named.length > 0 ? [] : mediaOfFilesystem(volumeUuid(volume)));
     const state = inspect(volume);
     requireFinished(state);
-    const { interrupted } = state;
     // On a full volume it cannot: then it stays a generation like others, which stops nothing, a rollback least.
-    if (!dry && interrupted !== undefined) cleanUp(() => store.withdraw(interrupted));
+    if (!dry) cleanUp(() => store.settle(state.interrupted));
     if (!dry) useCompression(volume, state);
     const explain = (cause: Problem): Problem => {
       const full = target !== undefined && cause.code !== "E_INTERRUPTED" ? filledUp(target)?.problem : undefined;

@@ -94,7 +94,7 @@ export function lstat(path: string): FileStat | undefined {
   return sys.stat(path, false) ?? undefined;
 }
 
-type FileType = "file" | "directory" | "symlink" | "block device" | "socket" | "other";
+export type FileType = "file" | "directory" | "symlink" | "block device" | "socket" | "other";
 
 export function typeOf({ mode }: FileStat): FileType {
   switch (mode & S.IFMT) {

@@ -18,27 +18,41 @@ export function fileFlags(path: string): number {
 /** Flags with which nothing more can be done to a file. */
 const FROZEN = FLAGS.IMMUTABLE | FLAGS.APPEND;
 
-/**
- * Gives a file or directory the flags of chattr(1) that another has; those that freeze it only at last. Verity is the
- * kernel's to set.
- */
-function copyFlags(from: string, to: string, last: boolean): void {
-  const flags = sys.fileFlags(from) & ~FLAGS.VERITY;
-  if (last ? flags & FROZEN : flags & ~FROZEN) sys.setFileFlags(to, last ? flags : flags & ~FROZEN);
+/** Gives a file or directory the flags of chattr(1) that another has, without those that freeze it. */
+function copyFlags(from: string, to: string): void {
+  // Verity is the kernel's to set.
+  const flags = sys.fileFlags(from) & ~FLAGS.VERITY & ~FROZEN;
+  if (flags !== 0) sys.setFileFlags(to, flags);
 }
 
-/** Gives `to` owner, mode, extended attributes, times and flags of `from`, whose own they are: symlinks' too. */
+/** Freezes a regular file or directory as another is, once it is whole, times and hard links included. */
+export function copyFrozen(from: string, to: string): void {
+  const frozen = sys.fileFlags(from) & FROZEN;
+  if (frozen !== 0) sys.setFileFlags(to, sys.fileFlags(to) | frozen);
+}
+
+export function isFrozen(path: string): boolean {
+  return (sys.fileFlags(path) & FROZEN) !== 0;
+}
+
+/** Lets a regular file or directory be changed and deleted again, where chattr(1) froze it. */
+export function thaw(path: string): void {
+  if (isFrozen(path)) sys.setFileFlags(path, sys.fileFlags(path) & ~FROZEN);
+}
+
+/**
+ * Gives `to` owner, mode, extended attributes, times and flags of `from`, whose own they are: symlinks' too. It does
+ * not freeze it.
+ */
 export function copyNature(from: string, to: string, keeps: (attribute: string) => boolean = () => true): void {
   const stat = sys.stat(from, false);
   if (stat === null) return;
   const type = typeOf(stat);
-  const hasFlags = type === "file" || type === "directory";
   // The owner first: it takes set-user-id bits and capabilities away. Properties of btrfs after the flags of the same.
   own(to, stat, type === "symlink" ? undefined : stat.mode & 0o7777);
-  if (type === "directory") copyFlags(from, to, false);
+  if (type === "directory") copyFlags(from, to);
   for (const [name, value] of sys.attributes(from)) if (keeps(name)) sys.setAttribute(to, name, value);
   copyTimes(from, to);
-  if (hasFlags) copyFlags(from, to, true);
 }
 
 /** A device node, a named pipe or a socket as another is. */
@@ -58,6 +72,6 @@ export function hardLink(path: string, beside: string): void {
 export function cloneFile(from: string, to: string): void {
   using source = Fd.reading(from);
   using target = Fd.making(to, 0o600);
-  copyFlags(from, to, false);
+  copyFlags(from, to);
   sys.clone(source.number, target.number);
 }

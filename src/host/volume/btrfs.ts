@@ -1,6 +1,7 @@
 /** Subvolumes by name. */
 import { isSysError } from "../kernel/failure.ts";
 import { Fd, typeOf } from "../kernel/files.ts";
+import { isFrozen, thaw } from "../kernel/nature.ts";
 import {
   changedInodes,
   destroySubvolume,
@@ -37,7 +38,8 @@ export function snapshot(from: Within, at: Within, name: string): void {
 
 /**
  * Deletes a subvolume, whatever is in it, without walking it first: reading a large one makes its deletion a
- * hundred times slower. Subvolumes nested in it are deleted first when the kernel says that there are some.
+ * hundred times slower. Subvolumes nested in it are deleted first when the kernel says that there are some, and
+ * where chattr(1) froze its own directory, that is undone.
  */
 export function deleteSubvolume(at: Within, name: string): void {
   const [holder, last] = split(name);
@@ -45,6 +47,7 @@ export function deleteSubvolume(at: Within, name: string): void {
   try {
     destroySubvolume(folder.directory, last);
   } catch (error) {
+    if (isSysError(error, "EPERM") && thawSubvolume(folder, last)) return deleteSubvolume(folder, last);
     if (!isSysError(error, "ENOTEMPTY")) throw error;
     deleteNested(folder, last);
     destroySubvolume(folder.directory, last);
@@ -54,7 +57,20 @@ export function deleteSubvolume(at: Within, name: string): void {
 function deleteNested(at: Within, name: string): void {
   using subvolume = at.folder(name);
   setReadonly(subvolume, false);
-  for (const inner of nestedSubvolumes(subvolume)) deleteSubvolume(subvolume, inner);
+  for (const inner of nestedSubvolumes(subvolume)) {
+    using holder = subvolume.folder(split(inner)[0]);
+    thaw(holder.path);
+    deleteSubvolume(subvolume, inner);
+  }
+}
+
+/** False, and it stays read-only if it was, where its directory is not frozen: then that is not what is in the way. */
+function thawSubvolume(at: Within, name: string): boolean {
+  using subvolume = at.folder(name);
+  if (!isFrozen(subvolume.path)) return false;
+  setReadonly(subvolume, false);
+  thaw(subvolume.path);
+  return true;
 }
 
 /**

@@ -21,7 +21,7 @@ import {
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
-import { generationRoot, templateFor, templateIn } from "./roots.ts";
+import { commonsMadeWith, generationRoot, templateFor, templateIn } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
 import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
@@ -172,7 +172,8 @@ function interruptedCommit(
   if (inForce === undefined || !isSubvolume(top, `${layout.generation(id)}/${ROOT}`)) return undefined;
   const writtenSince = changedInodes(top.directory, subvolumeInfo(generationRoot(top, id).path).created - 1);
   if (writtenSince.some(([inode]) => inode === inForce.ino)) return undefined;
-  return { id, commons: readRecord(top, `${layout.generation(id)}/${METADATA}`).record.commons };
+  const { commons } = readRecord(top, `${layout.generation(id)}/${METADATA}`).record;
+  return { id, commons: commonsMadeWith(top, id, commons) };
 }
 
 /** Names of drafts: of generations, and of the commons that are made with them. */

@@ -2,8 +2,11 @@ import { FirnError } from "../../model/problem.ts";
 import { mergeTemplate, templateBehind, type TemplateEdit } from "../../model/volume/template.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
 import { ROOT, layout } from "../../model/volume/layout.ts";
+import { commonsPath } from "../../model/volume/commons.ts";
 import { isSysError } from "../kernel/failure.ts";
+import { infoOf } from "../kernel/subvolumes.ts";
 import type { Within } from "../kernel/within.ts";
+import { isSubvolume } from "./btrfs.ts";
 
 /** Throws E_NOT_A_VOLUME where a folder of the top level is a symlink or a mount: it leads out of the volume. */
 export function requireOwnFolder(top: Within, name: string): void {
@@ -23,6 +26,16 @@ export function requireOwnFolder(top: Within, name: string): void {
 /** The root of a generation, below the volume's top level. */
 export function generationRoot(top: Within, id: GenerationId): Within {
   return top.root(`${layout.generation(id)}/${ROOT}`);
+}
+
+/**
+ * The commons that was made with a generation, as its record names it. Only what is no older than the generation is
+ * believed to be: a record is a file, which a foreign image or a hand may have filled.
+ */
+export function commonsMadeWith(top: Within, id: GenerationId, name: string | undefined): string | undefined {
+  if (name === undefined || commonsPath(name) === undefined || !isSubvolume(top, layout.common(name))) return undefined;
+  using commons = top.folder(layout.common(name));
+  return infoOf(commons.directory).created < infoOf(generationRoot(top, id).directory).created ? undefined : name;
 }
 
 /** The fstab of a root; undefined where it has none that can be read. */

@@ -56,6 +56,16 @@ function within(path: string, above: string): boolean {
   return path === above || path.startsWith(`${above}/`);
 }
 
+/** Who would miss a commons, beside those who name it in the template. */
+export interface CommonsUse {
+  /** Whether it, or something in it, is mounted anywhere. */
+  readonly mounted: boolean;
+  /** The subvolumes in it, which would go with it. */
+  readonly nested: readonly string[];
+  /** Where a line of the default's fstab, or of the template, mounts it, whatever that calls it. */
+  readonly path: string | undefined;
+}
+
 /** The path as a commons path, or why it cannot be one. Says nothing about its relation to other commons. */
 export function parseCommonsPath(text: string): CommonsPath | Refusal {
   if (text === "") return bad("is empty.", "Write an absolute path such as /var/lib/docker.");

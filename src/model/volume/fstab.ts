@@ -55,8 +55,9 @@ export function renderFstab(template: string, id: string): string {
  */
 export function templateFromFstab(fstab: string): string {
   const own = rootGeneration(fstab);
-  return fstab.replace(/(?<=[\s,]subvol=)\/*snapshots\/([^/\s]+)(?=\/@)/g, (path, id: string) =>
-    id === own ? PLACEHOLDER : path,
+  return fstab.replace(
+    /(?<=[\s,]subvol=)(?:\.?\/)*snapshots\/(?:\.?\/)*([^/\s]+)(?=\/(?:\.?\/)*@)/g,
+    (path, id: string) => (id === own ? PLACEHOLDER : path),
   );
 }
 
@@ -72,13 +73,28 @@ export function parseFstab(text: string): FstabEntry[] {
     });
 }
 
+/** The path of the subvolume that options name, of several the last one, as mount takes it; undefined for none. */
+export function subvolumeOf(options: readonly string[]): string | undefined {
+  const option = options.findLast((one) => one.startsWith("subvol="));
+  return option === undefined ? undefined : unescape(option.slice("subvol=".length));
+}
+
+/** The parts of a path that says something: those of `/./commons//@srv/` are `commons` and `@srv`. */
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+/** The commons that options mount, however it is spelled; undefined for what is none, or lies inside one. */
+export function commonsIn(options: readonly string[]): string | undefined {
+  const [folder, name, ...inside] = partsOf(subvolumeOf(options) ?? "");
+  return folder === layout.commons && name !== ".." && inside.length === 0 ? name : undefined;
+}
+
 /** The commons that an fstab or its template mounts, parents first. */
 export function commonsOf(text: string): { name: string; path: string }[] {
   return parseFstab(text)
     .flatMap(({ path, options }) => {
-      const name = options
-        .map((option) => /^subvol=\/?commons\/(.+)$/.exec(option)?.[1])
-        .find((found) => found !== undefined);
+      const name = commonsIn(options);
       return name === undefined ? [] : [{ name, path }];
     })
     .sort((a, b) => a.path.split("/").length - b.path.split("/").length);
@@ -86,9 +102,7 @@ export function commonsOf(text: string): { name: string; path: string }[] {
 
 /** The template with one more commons, spelled like those it has. */
 export function addCommons(template: string, name: string, path: string, rootUuid: string): string {
-  const like = parseFstab(template).find(({ options }) =>
-    options.some((option) => /^subvol=\/?commons\//.test(option)),
-  );
+  const like = parseFstab(template).find(({ options }) => commonsIn(options) !== undefined);
   const device = like?.device ?? `UUID=${rootUuid}`;
   // genfstab writes the subvolume's number too, which is another one's.
   const options = like?.options
@@ -109,8 +123,7 @@ export function removeCommons(template: string, path: string): string {
 /** The generation that an fstab mounts as its root. */
 export function rootGeneration(fstab: string): string | undefined {
   const root = parseFstab(fstab).find(({ path }) => path === "/");
-  const subvolume = root?.options.find((option) => option.startsWith("subvol="));
-  return subvolume === undefined ? undefined : generationOfSubvolume(subvolume.slice("subvol=".length));
+  return generationOfSubvolume(partsOf(subvolumeOf(root?.options ?? []) ?? "").join("/"));
 }
 
 /** Filled by the kernel or in memory before an fstab is read: nobody can make a folder in them beforehand. */

@@ -1,5 +1,5 @@
 /** The fstab template of a volume, and how it is brought together with the fstab of the generation that boots. */
-import { PLACEHOLDER, parseFstab, templateFromFstab } from "./fstab.ts";
+import { PLACEHOLDER, commonsIn, parseFstab, subvolumeOf, templateFromFstab } from "./fstab.ts";
 
 /** What firn wrote last, and what the file says now: the difference is what a person did to it. */
 export interface TemplateEdit {
@@ -83,7 +83,8 @@ export function dropSubvolumeNumbers(template: string): { text: string; dropped:
   const dropped: string[] = [];
   const lines = template.split("\n").map((line) => {
     const [entry] = parseFstab(line);
-    const named = entry?.options.some((option) => /^subvol=\/?(?:CURRENT_SNAPSHOTS_PATH|commons)\//.test(option));
+    const subvolume = subvolumeOf(entry?.options ?? []);
+    const named = subvolume?.includes(PLACEHOLDER) === true || commonsIn(entry?.options ?? []) !== undefined;
     const number = named ? entry?.options.find((option) => option.startsWith("subvolid=")) : undefined;
     if (entry === undefined || number === undefined) return line;
     dropped.push(`${number} of ${entry.path}`);
@@ -96,7 +97,7 @@ export function dropSubvolumeNumbers(template: string): { text: string; dropped:
 /** Whether generations made from it mount their own root. */
 export function mountsOwnRoot(template: string): boolean {
   const root = parseFstab(template).find(({ path }) => path === "/");
-  return root?.options.some((option) => option.startsWith("subvol=") && option.includes(PLACEHOLDER)) ?? false;
+  return subvolumeOf(root?.options ?? [])?.includes(PLACEHOLDER) ?? false;
 }
 
 /** The template behind a generation's fstab, which a person may have made with a copy of the mark. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, renameSync } from "node:fs";
+import { readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
@@ -133,6 +133,42 @@ describe("a run that is killed between making a generation and making it boot", 
       assert.deepEqual(assertWhole(own).drafts, []);
     });
   }
+
+  for (const [what, commons] of [
+    ["older than it", "@var@log"],
+    ["that is no commons", "../snapshots"],
+  ] as const) {
+    test(`its record takes nothing with it ${what}, whoever wrote that there`, async () => {
+      const own = world.copy(image);
+      const kept = namesIn(own, "snapshots");
+      await killed(own, "renameat2", moves, named, "run", "--", "touch", "/etc/lost");
+      const id = namesIn(own, "snapshots").find((name) => !kept.includes(name)) ?? "";
+      mounted(
+        own,
+        (top) => {
+          const file = `${top}/snapshots/${id}/generation.json`;
+          writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, "utf8")) as object), commons }));
+        },
+        "rw",
+      );
+      const shared = namesIn(own, "commons");
+      await on(own, "gc");
+      assert.deepEqual(namesIn(own, "commons"), shared);
+      assert.deepEqual(namesIn(own, "snapshots"), kept);
+    });
+  }
+
+  test("a mark that a kill left after the switch goes with the next command that writes", async () => {
+    const own = world.copy(image);
+    const [id = ""] = (await list(own)).slots;
+    const mark = (top: string): void => symlinkSync(id, `${top}/next/draft`);
+    mounted(own, mark, "rw");
+    await on(own, "pin", id);
+    assert.ok(!namesIn(own, "next").includes("draft"));
+    mounted(own, mark, "rw");
+    await on(own, "pin", "--dry-run", id);
+    assert.ok(namesIn(own, "next").includes("draft"));
+  });
 
   test("a commons of a path that ends like a draft's name is nobody's draft", async () => {
     const own = world.copy(image);

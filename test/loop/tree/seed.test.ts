@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import { requires } from "../../kit/requires.ts";
 import { on } from "../../kit/verbs.ts";
@@ -30,12 +30,12 @@ const script = `
   head -c 300000 /dev/urandom > random
   chattr +C nocow; : > nocow/file; echo uncowed > nocow/file; setfattr -n btrfs.compression -v zstd dir
   head -c 100000 /dev/zero > dir/compressed; chattr +d file; chattr +A random
-  echo no more > fixed/file
+  echo no more > fixed/file; echo held > held; ln held dir/held
   : rsync takes two times within a second for one, so nothing is of now
   find . -depth -exec touch -h -d '2000-01-01 01:02:03.000000004' '{}' +
   touch -d '2001-02-03 04:05:06.123456789' file link null pipe dir/sub dir sticky -h
   touch -d '1969-12-31 23:59:59.5' empty
-  chattr +a fixed/file; chattr +i fixed
+  chattr +a fixed/file; chattr +i fixed held
   touch -d '2002-02-03 04:05:06.987654321' .
 `;
 
@@ -116,5 +116,22 @@ describe("a new commons", { skip }, () => {
       "rw",
     );
     assertWhole(image);
+  });
+
+  test("of a folder that chattr froze is made all the same, and can be deleted", async () => {
+    for (const flag of ["i", "a"]) {
+      const image = await world.image();
+      await on(image, "run", "--", "sh", "-c", `mkdir /data; echo kept > /data/file; chattr +${flag} /data`);
+      await on(image, "commons add", "/data");
+      mounted(image, (top) => {
+        const folder = `${top}/commons/@data`;
+        assert.equal(readFileSync(`${folder}/file`, "utf8"), "kept\n");
+        assert.doesNotMatch(execFileSync("lsattr", ["-d", folder], { encoding: "utf8" }).split(" ")[0] ?? "", /[ia]/);
+      });
+      await on(image, "commons remove", "/data");
+      await on(image, "run", "--", "touch", "/etc/next");
+      mounted(image, (top) => execFileSync("chattr", [`+${flag}`, `${top}/commons/@data`]), "rw");
+      await on(image, "commons delete", "--yes", "@data");
+    }
   });
 });

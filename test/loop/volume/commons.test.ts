@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { traced } from "../../kit/trace.ts";
 import { answer, attempt, commandLine, on, refused } from "../../kit/verbs.ts";
-import { assertWhole, fileIn, has, mounted } from "../../kit/volume.ts";
+import { assertWhole, fileIn, has, mounted, rootOffset } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
 const skip = requires("root", "loop", "mirror", "strace");
@@ -77,6 +80,54 @@ describe("commons", { skip }, () => {
     await on(image, "commons delete", "--yes", "@opt@data");
     assert.ok(!(await paths(image)).has("@opt@data"));
     await refused("E_COMMONS", image, "commons delete", "--yes", "@opt@data");
+  });
+
+  test("delete never takes one that the default's fstab mounts, however the line names it", async () => {
+    const image = await world.image();
+    const id = mounted(image, (top) =>
+      execFileSync("btrfs", ["inspect-internal", "rootid", `${top}/commons/@srv`], { encoding: "utf8" }).trim(),
+    );
+    const numbers = [`subvolid=${id}`, `subvolid=0x${Number(id).toString(16)}`];
+    const paths = ["/commons/@srv/", "//commons/@srv", "/commons//@srv", "/./commons/@srv", "/commons/../commons/@srv"];
+    for (const option of [...paths.map((path) => `subvol=${path}`), ...numbers]) {
+      const own = world.copy(image);
+      await on(own, "run", "--", "sed", "-i", `s|subvol=/*commons/@srv|${option}|`, "/etc/fstab");
+      assert.ok(fileIn(own, "etc/fstab").includes(option), option);
+      const { message } = await refused("E_COMMONS", own, "commons delete", "--yes", "@srv");
+      assert.match(message, /\/srv/, option);
+      assert.ok((await answer<Commons>(own, "commons list")).commons.some(({ name }) => name === "@srv"));
+      world.drop(own);
+    }
+  });
+
+  test("a line that leads out of the commons gives a draft nothing of the volume's top level", async () => {
+    const image = await world.image();
+    await on(image, "run", "--", "sed", "-i", "s|subvol=/*commons/@srv|subvol=/commons/..|", "/etc/fstab");
+    const { stdout } = await on(image, "run", "--", "ls", "-A", "/srv");
+    assert.doesNotMatch(stdout, /snapshots/);
+  });
+
+  test("delete takes nothing that is in one and is a subvolume of its own, or mounted", async () => {
+    const image = await world.image();
+    await on(image, "commons add", "/opt/data");
+    mounted(image, (top) => execFileSync("btrfs", ["subvolume", "create", `${top}/commons/@opt@data/store`]), "rw");
+    await on(image, "commons remove", "/opt/data");
+    const { message } = await refused("E_COMMONS", image, "commons delete", "--yes", "@opt@data");
+    assert.match(message, /store/);
+    const inside = mkdtempSync(join(tmpdir(), "firn-inside-"));
+    const options = `loop,offset=${rootOffset(image)},subvol=commons/@opt@data/store`;
+    execFileSync("mount", ["-t", "btrfs", "-o", options, image, inside]);
+    try {
+      const device = execFileSync("findmnt", ["-no", "SOURCE", inside], { encoding: "utf8" }).replace(/\[.*/s, "");
+      const args = ["commons delete", "--yes", "@opt@data"] as const;
+      assert.match((await refused("E_COMMONS", device, ...args)).message, /is mounted/);
+      execFileSync("btrfs", ["subvolume", "show", inside]);
+    } finally {
+      execFileSync("umount", [inside]);
+      rmdirSync(inside);
+    }
+    mounted(image, (top) => execFileSync("btrfs", ["subvolume", "delete", `${top}/commons/@opt@data/store`]), "rw");
+    await on(image, "commons delete", "--yes", "@opt@data");
   });
 
   test("paths that cannot be shared are refused, with nothing made", async () => {

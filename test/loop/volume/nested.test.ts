@@ -133,4 +133,39 @@ int main(int argc, char **argv) {
     );
     return file;
   }
+
+  for (const [what, script] of [
+    ["the draft's own directory", "chattr +i /"],
+    ["a subvolume in it", "btrfs subvolume create /x && chattr +i /x"],
+    ["the folder that a subvolume is in", "mkdir /in && btrfs subvolume create /in/x && chattr +i /in && chattr +a /"],
+  ] as const) {
+    test(`chattr on ${what} stops neither the discarding of the draft nor what comes after`, async () => {
+      const image = await world.image();
+      const [id = ""] = (await list(image)).generations.map((generation) => generation.id);
+      mounted(
+        image,
+        (top) => {
+          const draft = `${top}/snapshots/20200101000000abcdefgh.draft`;
+          mkdirSync(draft);
+          sh("btrfs", "subvolume", "snapshot", `${top}/snapshots/${id}/@`, `${draft}/@`);
+          sh("sh", "-c", script.replaceAll(" /", ` ${draft}/@/`));
+        },
+        "rw",
+      );
+      await on(image, "run", "--", "touch", "/etc/after");
+      assert.deepEqual(assertWhole(image).drafts, []);
+    });
+  }
+
+  test("a run that freezes the root and fails leaves nothing; sealed, it is deleted like others", async () => {
+    const image = await world.image();
+    await refused("E_COMMAND", image, "run", "--", "sh", "-c", "chattr +i /; false");
+    assert.deepEqual(assertWhole(image).drafts, []);
+    await on(image, "run", "--", "chattr", "+i", "/");
+    const [frozen = ""] = (await list(image)).slots;
+    await on(image, "rollback");
+    for (let number = 0; number < 4; number++) await on(image, "run", "--", "touch", `/etc/${number}`);
+    await on(image, "gc", frozen);
+    assert.ok(!(await list(image)).generations.some(({ id }) => id === frozen));
+  });
 });

@@ -125,6 +125,38 @@ d /z btrfs subvol=/other/@z 0 0
   ]);
 });
 
+test("a commons is known however its path is spelled, and what leads out of the commons or into one is none", () => {
+  const named = (option: string): string[] => commonsOf(`d /srv btrfs ${option} 0 0\n`).map(({ name }) => name);
+  for (const path of [
+    "commons/@srv",
+    "/commons/@srv/",
+    "//commons//@srv",
+    "/./commons/./@srv",
+    "/commons/\\100srv",
+    "/x,subvol=/commons/@srv",
+  ])
+    assert.deepEqual(named(`subvol=${path}`), ["@srv"], path);
+  for (const path of [
+    "/commons/..",
+    "/commons/.",
+    "/commons",
+    "/",
+    "/commons/@srv/x",
+    "/commons/../snapshots",
+    "../commons/@srv",
+  ])
+    assert.deepEqual(named(`subvol=${path}`), [], path);
+  const template = "d /srv btrfs subvol=//commons/@srv/ 0 0\nd /opt btrfs subvol=/commons/@opt 0 0\n";
+  assert.equal(removeCommons(template, "/srv"), "d /opt btrfs subvol=/commons/@opt 0 0\n");
+});
+
+test("a generation's own root is known however its path is spelled: the next one must not mount it", () => {
+  for (const path of ["/snapshots/one/@", "//snapshots//one//@", "/./snapshots/./one/./@"]) {
+    assert.equal(rootGeneration(`d / btrfs subvol=${path},ro 0 0\n`), "one", path);
+    assert.match(templateFromFstab(`d / btrfs subvol=${path},ro 0 0\n`), /subvol=CURRENT_SNAPSHOTS_PATH\//, path);
+  }
+});
+
 test("a parent always comes before what lies below it", () => {
   const path = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 }).map((p) => `/${p.join("/")}`);
   fc.assert(

@@ -21,7 +21,7 @@ import {
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
-import { generationRoot, templateFor, templateIn } from "./roots.ts";
+import { generationRoot, templateFor, templateOf } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
 import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
@@ -196,7 +196,7 @@ function readFstabs(
 ): Pick<VolumeState, "template" | "templateEdit"> {
   function* behind(): Generator<string> {
     for (const id of ids) {
-      const template = templateIn(generationRoot(top, id));
+      const template = templateOf(top, id);
       // A thousand of them are more than may be open.
       top.letGo(`${layout.generation(id)}/${ROOT}`);
       if (template !== undefined) yield template;
@@ -204,7 +204,7 @@ function readFstabs(
   }
   const file = ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_TEMPLATE));
   const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
-  const template = slot0 === undefined ? templateEdit?.edited : templateFor(generationRoot(top, slot0), templateEdit);
+  const template = templateFor(slot0 && templateOf(top, slot0), templateEdit);
   return { template, templateEdit };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import { requires } from "../../kit/requires.ts";
@@ -84,6 +84,23 @@ describe("nothing is deleted because something else could not be read", { skip }
       assert.match(error.message, /cannot be read/);
     });
   }
+
+  test("a generation without a root stops neither list nor switch, also where the template is nobody's and `current` is gone", async () => {
+    const image = world.copy(three);
+    const [, middle = "", newest = ""] = snapshots(image);
+    mounted(
+      image,
+      (top) => {
+        execFileSync("btrfs", ["-q", "subvolume", "delete", `${top}/snapshots/${newest}/@`]);
+        rmSync(`${top}/current`);
+        appendFileSync(`${top}/fstab`, "# my own\n");
+      },
+      "rw",
+    );
+    await on(image, "list");
+    await on(image, "switch", middle);
+    assert.equal((await list(image)).slots[0], middle);
+  });
 
   test("what is no link set stays in links/, is named, and stops no gc", async () => {
     const image = world.copy(three);

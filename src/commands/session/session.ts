@@ -80,11 +80,17 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
 /**
  * A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab.
  */
-function useCompression(volume: Volume, { template }: VolumeState): void {
+function useCompression(volume: Volume, { template }: VolumeState, report: Report): void {
   const option = parseFstab(template ?? "").flatMap(({ options }) =>
     options.filter((word) => word.startsWith("compress")),
   )[0];
-  if (!volume.running && option !== undefined) remount(volume.path, option);
+  if (volume.running || option === undefined) return;
+  try {
+    remount(volume.path, option);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    report.note(`The kernel does not take ${option}, which fstab says (${error.reason}). Correct it there.`);
+  }
 }
 
 /** Ends the command where the installation of the volume was never finished. */
@@ -145,7 +151,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     const { interrupted } = state;
     // On a full volume it cannot: then it stays a generation like others, which stops nothing, a rollback least.
     if (!dry && interrupted !== undefined) cleanUp(() => store.withdraw(interrupted));
-    if (!dry) useCompression(volume, state);
+    if (!dry) useCompression(volume, state, report);
     const explain = (cause: Problem): Problem => explainFull(volume.path, cause);
     const session = {
       volume,

@@ -45,8 +45,7 @@ function requireDirectory(path: string, template: string): void {
 function makeMountPoints(template: string, context: ChangeContext, work: Work): void {
   const { store, report } = context;
   const draft = opened(context);
-  const top = draft.root.locate("/");
-  const real = (path: string): string => draft.root.locate(path).slice(top.length);
+  const real = (path: string): string => draft.root.leads(path);
   for (const { name, path } of commonsOf(template))
     if (name !== draft.commons && !store.hasCommons(name))
       report.note(`There is no commons ${name}: nothing will be mounted on ${path}.`);

@@ -68,8 +68,7 @@ function provideResolver(root: Within, own: boolean): void {
   const led = ifLeads(() => root.locate(file));
   if (led === undefined || led === root.locate(kept)) return;
   // A volume made by hand has the symlink lead to /tmp, which is in memory here as /run is.
-  if (["/run", "/tmp"].some((folder) => led.startsWith(`${root.locate(folder)}/`)))
-    write(led.slice(root.locate("/").length));
+  if (["/run", "/tmp"].some((folder) => led.startsWith(`${root.locate(folder)}/`))) write(root.leads(file));
   else if (own && root.isFile(file)) bindReadonly(root, root.locate(kept), file);
 }
 

@@ -34,7 +34,7 @@ function followDefault({ store, state, report }: SwitchContext, slot0: Generatio
   try {
     const own = templateIn(store.root(slot0));
     // A draft has taken up what a person did to the template; before a generation that is older it waits on.
-    const template = draft === undefined ? templateFor(store.root(slot0), state.templateEdit) : own;
+    const template = draft === undefined ? templateFor(own, state.templateEdit) : own;
     if (own === undefined || template === undefined) return;
     if (template !== state.templateEdit?.edited || own !== state.templateEdit.written)
       store.writeTemplate(template, own);

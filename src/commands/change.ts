@@ -228,7 +228,7 @@ export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result
   const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
   return change(flags, `firn edit ${file}`, (state, root) => {
     // Links in the generation may lead into what is shared.
-    const meant = root === undefined || !file.startsWith("/") ? file : root.locate(file).slice(root.locate("/").length);
+    const meant = root === undefined || !file.startsWith("/") ? file : root.leads(file);
     return planEdit(state, meant, editor);
   });
 }

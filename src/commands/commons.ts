@@ -31,7 +31,9 @@ export function listCommons(flags: ReadFlags): Result {
 
 /** `firn commons add PATH` */
 export function addCommons(flags: ChangeFlags, [path = ""]: readonly string[]): Result {
-  return change(flags, `firn commons add ${path}`, (state) => planAddCommons(state, path));
+  return change(flags, `firn commons add ${path}`, (state, root) =>
+    planAddCommons(state, path, path.startsWith("/") ? root?.leads(path) : undefined),
+  );
 }
 
 /** `firn commons remove PATH`: the generations from the next one on have their own; the data stays. */

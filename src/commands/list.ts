@@ -1,6 +1,6 @@
 import { given } from "../model/given.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import { createdAt, type Generation, type VolumeState } from "../model/volume/state.ts";
+import { bootsNext, createdAt, menu, type Generation, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { layout } from "../model/volume/layout.ts";
@@ -11,7 +11,7 @@ import { reading, type ReadFlags } from "./session/session.ts";
 export function marks(state: VolumeState, { id, record, complete }: Generation): string[] {
   // Pushed one by one: a list asks a thousand times, mostly for nothing.
   const words: string[] = [];
-  if (state.slots.includes(id)) words.push(`slot ${slotNumbers(state.slots, id)}`);
+  if (state.slots.includes(id)) words.push(`slot ${slotNumbers(menu(state), id)}`);
   if (state.booted === id) words.push("booted");
   if (state.trial === id) words.push("trial");
   if (record.pinned) words.push("pinned");
@@ -24,7 +24,7 @@ export function marks(state: VolumeState, { id, record, complete }: Generation):
  * The slots of a generation. Slots that only repeat the last one, since there are fewer generations than slots, are
  * left out.
  */
-function slotNumbers(slots: readonly GenerationId[], id: GenerationId): string {
+function slotNumbers(slots: ReturnType<typeof menu>, id: GenerationId): string {
   const distinct = [...new Set(slots)];
   const numbers = slots.flatMap((slot, number) =>
     slot === id && (number === 0 || slots[number - 1] !== id || distinct.length === 1) ? [number] : [],
@@ -38,9 +38,9 @@ export function generationData(state: VolumeState, generation: Generation): Reco
   return {
     id,
     ...given({ fault }),
-    slots: state.slots.flatMap((slot, number) => (slot === id ? [number] : [])),
+    slots: menu(state).flatMap((slot, number) => (slot === id ? [number] : [])),
     booted: state.booted === id,
-    default: state.slots[0] === id,
+    default: bootsNext(state) === id,
     trial: state.trial === id,
     pinned: record.pinned === true,
     ...record,
@@ -66,14 +66,13 @@ function isUnread({ unread = [] }: VolumeState, name: string): boolean {
 export function danglingSlots(state: VolumeState): string[] {
   const missing = state.slotCount - state.slots.length;
   if (missing === 0) return [];
-  return [
-    `${missing} of ${state.slotCount} boot slots name a generation that is gone: \`firn switch GEN\` fills them again.`,
-  ];
+  return [`${missing} of ${state.slotCount} boot slots lead to no generation: \`firn switch GEN\` fills them again.`];
 }
 
 /** A line when what runs is not what boots next: because that was chosen in the boot menu, or has been made since. */
 export function waiting(state: VolumeState): string[] {
-  const { booted, slots, chosenAtBoot } = state;
+  const { booted, chosenAtBoot } = state;
+  const slots = menu(state);
   const [next] = slots;
   if (booted === undefined || next === undefined || booted === next) return [];
   if (!chosenAtBoot) return [`${next} waits for the next boot; ${booted} runs.`];
@@ -112,7 +111,7 @@ export function list(flags: ReadFlags): Result {
       ...danglingSlots(state),
       ...faults(state),
       ...(state.linkSet === undefined && state.unfinished === undefined && !isUnread(state, layout.current)
-        ? ["`current` is missing: nothing boots."]
+        ? ["`current` leads to no link set: nothing boots."]
         : []),
     ];
     return {

@@ -7,7 +7,7 @@ import { diffPackages } from "../model/packages/changes.ts";
 import { approximateSize } from "../model/text/size.ts";
 import { impactOf, type Impact } from "../model/packages/impact.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
-import { createdAt, generationOf, type VolumeState } from "../model/volume/state.ts";
+import { bootsNext, createdAt, generationOf, type VolumeState } from "../model/volume/state.ts";
 import { age } from "../report/format.ts";
 import type { Result } from "../report/result.ts";
 import { danglingSlots, faults, generationData, waiting } from "./list.ts";
@@ -17,7 +17,7 @@ import { reading, type ReadFlags, type ReadSession } from "./session/session.ts"
  * What the default generation would change for what runs now; undefined when they are the same or nothing is booted.
  */
 function pendingImpact({ volume, state }: ReadSession): Impact | undefined {
-  const next = state.slots[0];
+  const next = bootsNext(state);
   // Who left slot 0 for another one waits for nothing.
   if (state.booted === undefined || next === undefined || state.booted === next || state.chosenAtBoot) return undefined;
   const before = generationRoot(volume.top, state.booted);
@@ -65,7 +65,7 @@ function line(state: VolumeState, id: GenerationId | undefined): string {
 export function status(flags: ReadFlags): Result {
   return reading(flags, (session) => {
     const { state, volume } = session;
-    const next = state.slots[0];
+    const next = bootsNext(state);
     const byDefault = generationOf(state, next);
     const impact = pendingImpact(session);
     const data = {
@@ -91,7 +91,7 @@ export function status(flags: ReadFlags): Result {
     }
     const lines = [
       `Booted: ${state.booted === undefined ? "not this volume" : line(state, state.booted)}`,
-      `Next:   ${next === undefined ? "nothing: `current` names no generation" : next === state.booted ? "the same" : line(state, next)}`,
+      `Next:   ${next === undefined ? "nothing: slot 0 of `current` leads to no generation" : next === state.booted ? "the same" : line(state, next)}`,
       ...(impact === undefined ? [] : impactLines(impact)),
       ...(state.chosenAtBoot ? waiting(state) : []),
       `Slots:  ${state.slots.length}, ${state.generations.length} ${state.generations.length === 1 ? "generation" : "generations"}, ${approximateSize(state.space.free)} of ${approximateSize(state.space.total)} free`,

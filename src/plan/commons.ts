@@ -15,14 +15,15 @@ export function sharedPaths(state: VolumeState): { name: string; path: string }[
   return commonsOf(state.template ?? "");
 }
 
-/** The change that shares a path from the next generation on. */
-export function planAddCommons(state: VolumeState, path: string): Change | Refusal {
+/** The change that shares a path from the next generation on. `leads`: where links in the generation lead. */
+export function planAddCommons(state: VolumeState, path: string, leads: string = path): Change | Refusal {
   const existing = sharedPaths(state).map((one) => one.path);
   // What an fstab mounts was checked when it was shared, or was written by somebody who knew.
   const checked = validateCommons([path], existing as CommonsPath[]);
   if (isRefusal(checked)) return refuse("E_COMMONS", `${path}: ${checked.problem.message}`, checked.problem.hint);
   if (existing.includes(path)) return refuse("E_COMMONS", `${path} is shared already.`);
   const own = checked.find((one) => one === path);
+  if (leads !== path) return refuse("E_COMMONS", `${path} leads to ${leads}: name that.`);
   if (own === undefined) throw new Error(`${path} was accepted but is not there`);
   return { kind: "add-commons", name: commonsName(own), path };
 }

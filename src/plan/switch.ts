@@ -1,6 +1,6 @@
 import type { GenerationId } from "../model/volume/ids.ts";
 import { refuse, type Refusal } from "../model/problem.ts";
-import { previous, running, slotsAfter, type VolumeState } from "../model/volume/state.ts";
+import { bootsNext, previous, running, slotsAfter, type VolumeState } from "../model/volume/state.ts";
 
 export type SwitchStep =
   | { kind: "require-boot-files"; id: GenerationId }
@@ -11,7 +11,7 @@ export type SwitchStep =
  */
 function wayBack(state: VolumeState): GenerationId | undefined {
   const runs = running(state);
-  return runs !== undefined && runs !== state.slots[0] ? runs : previous(state);
+  return runs !== undefined && runs !== bootsNext(state) ? runs : previous(state);
 }
 
 /**
@@ -27,7 +27,7 @@ export function planSwitch(state: VolumeState, target: GenerationId | undefined)
       "`firn list` shows what there is.",
     );
   }
-  if (state.slots[0] === chosen && state.slots.length === state.slotCount) return [];
+  if (bootsNext(state) === chosen && state.slots.length === state.slotCount) return [];
   return [
     { kind: "require-boot-files", id: chosen },
     { kind: "commit", slots: slotsAfter(state, chosen) },

@@ -2,7 +2,7 @@
 import { split } from "../../host/kernel/within.ts";
 import { templateIn } from "../../host/volume/roots.ts";
 import { FirnError } from "../../model/problem.ts";
-import { PLACEHOLDER, commonsOf, mountPoints, renderFstab } from "../../model/volume/fstab.ts";
+import { PLACEHOLDER, commonsOf, mountPoints, parseFstab, renderFstab } from "../../model/volume/fstab.ts";
 import { layout } from "../../model/volume/layout.ts";
 import { dropSubvolumeNumbers, mergeTemplate, mountsOwnRoot } from "../../model/volume/template.ts";
 import type { Work } from "../run-plan.ts";
@@ -29,12 +29,23 @@ function requireRootLine(template: string): void {
   );
 }
 
+/** Throws E_FILE for a mount over something that is no directory, unless it is bound there, as a file may be. */
+function requireDirectory(path: string, template: string): void {
+  const lines = template.split("\n").map((line) => parseFstab(line)[0]);
+  const at = lines.findIndex((entry) => entry?.path === path);
+  if (lines[at]?.options.some((option) => /^r?bind$/.test(option))) return;
+  throw new FirnError(
+    "E_FILE",
+    `${path}, where line ${at + 1} of fstab mounts something, is no directory.`,
+    "Mount it elsewhere, or put a directory there.",
+  );
+}
+
 /** Makes the folders that it mounts over: a mount without one fails at boot, when it is too late. */
 function makeMountPoints(template: string, context: ChangeContext, work: Work): void {
   const { store, report } = context;
   const draft = opened(context);
-  const top = draft.root.locate("/");
-  const real = (path: string): string => draft.root.locate(path).slice(top.length);
+  const real = (path: string): string => draft.root.leads(path);
   for (const { name, path } of commonsOf(template))
     if (name !== draft.commons && !store.hasCommons(name))
       report.note(`There is no commons ${name}: nothing will be mounted on ${path}.`);
@@ -45,7 +56,10 @@ function makeMountPoints(template: string, context: ChangeContext, work: Work): 
       commons === undefined
         ? draft.root
         : store.top.root(fresh ? layout.draftCommon(draft.id) : layout.common(commons));
-    if (within.exists(inside)) continue;
+    if (within.exists(inside)) {
+      if (!within.isDirectory(inside)) requireDirectory(path, template);
+      continue;
+    }
     const made: string[] = [];
     for (let at = inside; !within.exists(at); at = split(at)[0]) made.push(at);
     within.makeDirectories(inside);

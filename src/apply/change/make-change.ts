@@ -7,6 +7,7 @@ import { ask, isTerminal } from "../../host/machine/terminal.ts";
 import { fstabIn } from "../../host/volume/roots.ts";
 import { withoutWords } from "../../model/text/secrets.ts";
 import { addCommons, commonsOf, removeCommons } from "../../model/volume/fstab.ts";
+import { layout } from "../../model/volume/layout.ts";
 import { FirnError } from "../../model/problem.ts";
 import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
@@ -74,6 +75,16 @@ function shareFolder({ name, path }: { name: string; path: string }, chroot: Chr
   const { root } = chroot;
   if (root.stat(path) !== undefined && !root.isDirectory(path))
     throw new FirnError("E_COMMONS", `${path} is no directory, so it cannot be shared.`);
+  // Links in what is shared already are seen only here.
+  const leads = root.leads(path);
+  if (leads !== path) throw new FirnError("E_COMMONS", `${path} leads to ${leads}: name that.`);
+  if (!store.hasCommons(name) && store.top.exists(layout.common(name))) {
+    throw new FirnError(
+      "E_COMMONS",
+      `/${layout.common(name)} of the volume is no subvolume, so nothing can be mounted from it.`,
+      "Move it elsewhere; what is in it can be copied back once the path is shared.",
+    );
+  }
   if (store.hasCommons(name)) report.note(`${name} is there from before: its data is used.`);
   else {
     using covered = root.point(path);

@@ -2,7 +2,7 @@ import { initramfsBytes } from "../../host/boot/read-boot-files.ts";
 import { enterRoot, type Chroot } from "../../host/kernel/chroot.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import { packageManager } from "../../host/packages/package-manager.ts";
-import { generationRoot, templateFor } from "../../host/volume/roots.ts";
+import { generationRoot, templateFor, templateIn } from "../../host/volume/roots.ts";
 import {
   remakesBootFiles,
   type Forecast,
@@ -66,7 +66,7 @@ export function prepareChange({ top, state, change, base, from, note }: Preparat
   if (change.kind !== "packages") return unprepared;
   const root = generationRoot(top, base);
   const inBase = <T>(binds: PackageSources["binds"], use: (chroot: Chroot) => T): T => {
-    const commons = commonsOf(templateFor(root, state.templateEdit) ?? "");
+    const commons = commonsOf(templateFor(templateIn(root), state.templateEdit) ?? "");
     using chroot = enterRoot({ top, root, commons, binds, readonly: true, hostResolver: true });
     return use(chroot);
   };

@@ -317,7 +317,7 @@ export class VolumeStore implements Disposable {
   }
 
   hasCommons(name: string): boolean {
-    return this.top.exists(layout.common(name));
+    return isSubvolume(this.top, layout.common(name));
   }
 
   /** Makes a commons and fills it from the folder that it will cover. */

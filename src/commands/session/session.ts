@@ -81,11 +81,17 @@ function firnConfig(volume: Volume, state: VolumeState): FirnConfig {
 /**
  * A volume that is not the running system's is mounted by firn alone: it writes with the compression of its own fstab.
  */
-function useCompression(volume: Volume, { template }: VolumeState): void {
+function useCompression(volume: Volume, { template }: VolumeState, report: Report): void {
   const option = parseFstab(template ?? "").flatMap(({ options }) =>
     options.filter((word) => word.startsWith("compress")),
   )[0];
-  if (!volume.running && option !== undefined) remount(volume.path, option);
+  if (volume.running || option === undefined) return;
+  try {
+    remount(volume.path, option);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    report.note(`The kernel does not take ${option}, which fstab says (${error.reason}). Correct it there.`);
+  }
 }
 
 /** Ends the command where the installation of the volume was never finished. */
@@ -147,7 +153,7 @@ export function writing(flags: WriteFlags, command: string, use: (session: Write
     requireFinished(state);
     // On a full volume it cannot: then it stays a generation like others, which stops nothing, a rollback least.
     if (!dry) cleanUp(() => store.settle(state.interrupted));
-    if (!dry) useCompression(volume, state);
+    if (!dry) useCompression(volume, state, report);
     const explain = (cause: Problem): Problem => {
       const full = target !== undefined && cause.code !== "E_INTERRUPTED" ? filledUp(target)?.problem : undefined;
       return full === undefined ? explainFull(volume.path, cause) : { ...cause, ...full };

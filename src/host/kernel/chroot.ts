@@ -1,9 +1,11 @@
 import { layout } from "../../model/volume/layout.ts";
+import { FirnError } from "../../model/problem.ts";
+import { isSysError } from "./failure.ts";
 import { readTextIfAny } from "./files.ts";
 import { endOthers } from "./process.ts";
 import { Mount, makeReadonly, runDirectory } from "./mounts.ts";
 import { MS, S, sys } from "./sys.ts";
-import { Within } from "./within.ts";
+import { Within, split } from "./within.ts";
 
 export interface ChrootWish {
   /** The volume's top level. */
@@ -41,22 +43,32 @@ function bindReadonly(root: Within, source: string, inside: string): void {
   if (bound !== undefined) makeReadonly(bound.path);
 }
 
+/** What is called like a place in a root and leads nowhere that could be one: a loop, a file in place of a folder. */
+function ifLeads<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isSysError(error, "ELOOP", "ENOTDIR") || error instanceof FirnError) return undefined;
+    throw error;
+  }
+}
+
 /** The host's name servers, where a symlink to /run/resolv.conf and a plain file both find them. */
 function provideResolver(root: Within, own: boolean): void {
   const hosts = readTextIfAny("/etc/resolv.conf");
   if (hosts === undefined) return;
   const write = (name: string): void => {
+    root.makeDirectories(split(name)[0]);
     using file = root.makeFile(name);
     file.write(hosts);
   };
   const file = "/etc/resolv.conf";
   const kept = "/run/resolv.conf";
   write(kept);
-  const led = root.locate(file);
-  if (led === root.locate(kept)) return;
+  const led = ifLeads(() => root.locate(file));
+  if (led === undefined || led === root.locate(kept)) return;
   // A volume made by hand has the symlink lead to /tmp, which is in memory here as /run is.
-  if (["/run", "/tmp"].some((folder) => led.startsWith(`${root.locate(folder)}/`)))
-    write(led.slice(root.locate("/").length));
+  if (["/run", "/tmp"].some((folder) => led.startsWith(`${root.locate(folder)}/`))) write(root.leads(file));
   else if (own && root.isFile(file)) bindReadonly(root, root.locate(kept), file);
 }
 
@@ -117,10 +129,14 @@ export function enterRoot(wish: ChrootWish): Chroot {
 }
 
 function fill(root: Within, wish: ChrootWish): void {
+  const mountable = (inside: string): boolean => {
+    if (!wish.readonly) ifLeads(() => root.makeDirectories(inside));
+    return ifLeads(() => root.isDirectory(inside)) === true;
+  };
   const add = (source: string, inside: string, type: string, flags: number, data = ""): void => {
-    if (!root.isDirectory(inside)) {
+    if (!mountable(inside)) {
       if (wish.readonly) return;
-      root.makeDirectories(inside);
+      throw new FirnError("E_FILE", `${inside} of the generation is no directory.`, "Start from another one: --base.");
     }
     using point = root.point(inside);
     if (point !== undefined) Mount.make(source, point.path, type, flags, data);
@@ -142,7 +158,7 @@ function fill(root: Within, wish: ChrootWish): void {
   add("firn", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777");
   for (const common of wish.commons) {
     using source = wish.top.point(layout.common(common.name));
-    if (source !== undefined) add(source.path, common.path, "", MS.BIND);
+    if (source !== undefined && mountable(common.path)) add(source.path, common.path, "", MS.BIND);
   }
   provideResolver(root, wish.hostResolver === true);
   for (const { from, to } of wish.binds ?? []) {

@@ -91,6 +91,11 @@ export class Within implements Disposable {
     return this.locate(target.startsWith("/") ? target : `${holder}/${target}`, hops + 1);
   }
 
+  /** The same, as a path from inside: `/etc` for a link that leads there. */
+  leads(name: string): string {
+    return this.locate(name).slice(this.locate("/").length) || "/";
+  }
+
   /** What is noted about what lies at a name, symlinks followed as far as they may be; undefined for nothing. */
   stat(name: string): FileStat | undefined {
     return sys.statAt(this.directory.number, name, true, this.rule) ?? undefined;

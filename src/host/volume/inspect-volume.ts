@@ -8,7 +8,7 @@ import {
   type GenerationId,
   type LinkSetId,
 } from "../../model/volume/ids.ts";
-import { METADATA, ROOT, generationOfSubvolume, layout, targetName } from "../../model/volume/layout.ts";
+import { METADATA, ROOT, generationOfSubvolume, layout, nameLedTo, targetName } from "../../model/volume/layout.ts";
 import { parseMountinfo } from "../../model/kernel/mountinfo.ts";
 import { readTemplate } from "../../model/volume/template.ts";
 import {
@@ -21,7 +21,7 @@ import {
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
-import { commonsMadeWith, generationRoot, templateFor, templateIn } from "./roots.ts";
+import { commonsMadeWith, generationRoot, templateFor, templateOf } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
 import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
@@ -44,9 +44,13 @@ function namesIn(top: Within, name: string, unread: Unread): string[] {
   return ifReadable(unread, name, () => top.names(name)) ?? [];
 }
 
-/** Where a symlink leads, by the last part of what it says. */
+function readTarget(top: Within, name: string, unread: Unread): string | undefined {
+  return ifReadable(unread, name, () => top.readLink(name));
+}
+
+/** Where a symlink leads, by the last part of what it says: for one that keeps something, and that nobody boots by. */
 function linkTarget(top: Within, name: string, unread: Unread): string | undefined {
-  const target = ifReadable(unread, name, () => top.readLink(name));
+  const target = readTarget(top, name, unread);
   return target === undefined ? undefined : targetName(target);
 }
 
@@ -57,21 +61,27 @@ function bootedGeneration(mountinfo: string): GenerationId | undefined {
   return name === undefined ? undefined : parseGenerationId(name);
 }
 
+/** What a link of the menu is called; no menu has a hundred. */
+const SLOT = /^(?:0|[1-9]\d?)$/;
+
 function readSlots(
   top: Within,
   linkSet: LinkSetId | undefined,
   unread: Unread,
-): { slots: GenerationId[]; slotCount: number } {
+): Pick<VolumeState, "slots" | "slotCount" | "dangling"> {
   if (linkSet === undefined) return { slots: [], slotCount: 0 };
-  const entries = namesIn(top, layout.linkSet(linkSet), unread).filter((name) => /^\d+$/.test(name));
-  const slots = entries
-    .sort((a, b) => Number(a) - Number(b))
-    .flatMap((slot) => {
-      const target = linkTarget(top, `${layout.linkSet(linkSet)}/${slot}`, unread);
-      const id = target === undefined ? undefined : parseGenerationId(target);
-      return id !== undefined && top.exists(rootFolder(id)) ? [id] : [];
-    });
-  return { slots, slotCount: entries.length };
+  const folder = layout.linkSet(linkSet);
+  const numbers = namesIn(top, folder, unread).flatMap((name) => (SLOT.test(name) ? [Number(name)] : []));
+  const menu = Array.from({ length: Math.max(-1, ...numbers) + 1 }, (_, slot) => {
+    const target = numbers.includes(slot) ? readTarget(top, `${folder}/${slot}`, unread) : undefined;
+    const id = parseGenerationId((target && nameLedTo(layout.snapshots, folder, target)) ?? "");
+    return id !== undefined && top.exists(rootFolder(id)) ? id : undefined;
+  });
+  return {
+    slots: menu.filter((id) => id !== undefined),
+    slotCount: menu.length,
+    dangling: menu.flatMap((id, slot) => (id === undefined ? [slot] : [])),
+  };
 }
 
 /** Bytes. A template with a hundred commons has a fiftieth of this. */
@@ -197,7 +207,7 @@ function readFstabs(
 ): Pick<VolumeState, "template" | "templateEdit"> {
   function* behind(): Generator<string> {
     for (const id of ids) {
-      const template = templateIn(generationRoot(top, id));
+      const template = templateOf(top, id);
       // A thousand of them are more than may be open.
       top.letGo(`${layout.generation(id)}/${ROOT}`);
       if (template !== undefined) yield template;
@@ -205,7 +215,7 @@ function readFstabs(
   }
   const file = ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_TEMPLATE));
   const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
-  const template = slot0 === undefined ? templateEdit?.edited : templateFor(generationRoot(top, slot0), templateEdit);
+  const template = templateFor(slot0 && templateOf(top, slot0), templateEdit);
   return { template, templateEdit };
 }
 
@@ -213,8 +223,8 @@ function readFstabs(
 export function inspect(volume: Volume): VolumeState {
   const { top } = volume;
   const unread: Unread = [];
-  const current = linkTarget(top, layout.current, unread);
-  const linkSet = current === undefined ? undefined : parseLinkSetId(current);
+  const current = readTarget(top, layout.current, unread);
+  const linkSet = parseLinkSetId((current && nameLedTo(layout.links, "", current)) ?? "");
   const entries = top.names(layout.snapshots);
   const drafts = entries.filter((name) => draftId(name) !== undefined);
   const commons = namesIn(top, layout.commons, unread);

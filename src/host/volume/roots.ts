@@ -54,8 +54,17 @@ export function templateIn(root: Within): string | undefined {
   return fstab === undefined ? undefined : templateBehind(fstab);
 }
 
-/** The template of what is made from a root: its own, with what a person did to the volume's. */
-export function templateFor(root: Within, edit: TemplateEdit | undefined): string | undefined {
-  const own = templateIn(root);
+/** The same of a generation; undefined also where its root cannot be opened. */
+export function templateOf(top: Within, id: GenerationId): string | undefined {
+  try {
+    return templateIn(generationRoot(top, id));
+  } catch (error) {
+    if (isSysError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The template of what is made from one, with what a person did to the volume's. */
+export function templateFor(own: string | undefined, edit: TemplateEdit | undefined): string | undefined {
   return own === undefined ? edit?.edited : mergeTemplate(edit, own).text;
 }

@@ -42,6 +42,20 @@ export function targetName(target: string): string {
   return target.replace(/\/+$/, "").split("/").at(-1) ?? "";
 }
 
+/**
+ * The name in `folder` to which a symlink in `holder` leads, both below the top level: as whoever boots resolves it,
+ * for whom the top level is `/`. Undefined where it leads elsewhere.
+ */
+export function nameLedTo(folder: string, holder: string, target: string): string | undefined {
+  const parts: string[] = [];
+  for (const part of (target.startsWith("/") ? target : `${holder}/${target}`).split("/")) {
+    if (part === ".." && parts.pop() === undefined) return undefined;
+    if (!["", ".", ".."].includes(part)) parts.push(part);
+  }
+  const [first, name, ...deeper] = parts;
+  return first === folder && deeper.length === 0 ? name : undefined;
+}
+
 /** The generation in a subvolume path of mountinfo or fstab, `/snapshots/X/@`. */
 export function generationOfSubvolume(path: string): string | undefined {
   return /^\/*snapshots\/([^/]+)\/@/.exec(path)?.[1];

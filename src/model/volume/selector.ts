@@ -1,7 +1,7 @@
 import type { GenerationId } from "./ids.ts";
 import { nearest } from "../text/nearest.ts";
 import { refuse, type Refusal } from "../problem.ts";
-import { previous, type VolumeState } from "./state.ts";
+import { bootsNext, menu, previous, type VolumeState } from "./state.ts";
 
 /**
  * The generation that a user means by an id, a unique prefix of one, a slot's number, `booted`, `current` (what boots
@@ -14,11 +14,11 @@ export function select(state: VolumeState, word: string): GenerationId | Refusal
     const there = ids.find((id) => id === state.booted);
     return there ?? missing("No generation of this volume is booted.");
   }
-  if (word === "current") return state.slots[0] ?? missing("This volume has no default generation.");
+  if (word === "current") return bootsNext(state) ?? missing("This volume has no default generation.");
   if (word === "previous") return previous(state) ?? missing("There is no previous generation.");
   const exact = ids.find((id) => id === word);
   if (exact !== undefined) return exact;
-  const slot = /^\d{1,2}$/.test(word) ? state.slots[Number(word)] : undefined;
+  const slot = /^\d{1,2}$/.test(word) ? menu(state)[Number(word)] : undefined;
   if (slot !== undefined) return slot;
   const matches = word === "" ? [] : ids.filter((id) => id.startsWith(word));
   const [only, other] = matches;

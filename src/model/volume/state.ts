@@ -28,6 +28,8 @@ export interface VolumeState {
   slots: readonly GenerationId[];
   /** How many slots the boot menu has. */
   slotCount: number;
+  /** Numbers of the slots that are left out. */
+  dangling?: readonly number[];
   /** Oldest first. */
   generations: readonly Generation[];
   drafts: readonly string[];
@@ -73,9 +75,21 @@ export function generationOf(state: VolumeState, id: GenerationId | undefined): 
   return state.generations.find((generation) => generation.id === id);
 }
 
+/** The slots by their numbers; undefined for one that does not resolve. */
+export function menu({ slots, slotCount, dangling = [] }: VolumeState): (GenerationId | undefined)[] {
+  const left = [...slots];
+  return Array.from({ length: slotCount }, (_, slot) => (dangling.includes(slot) ? undefined : left.shift()));
+}
+
+/** What slot 0 names; undefined where it leads nowhere, whatever the others name. */
+export function bootsNext(state: VolumeState): GenerationId | undefined {
+  return menu(state)[0];
+}
+
 /** The default before the one that is default now: slot 1, unless all slots are alike. */
 export function previous(state: VolumeState): GenerationId | undefined {
-  return state.slots.find((id) => id !== state.slots[0]);
+  const next = bootsNext(state);
+  return state.slots.find((id) => id !== next);
 }
 
 /** The generation that the menu must never lose: what runs or, when that is not known, the last known good one. */

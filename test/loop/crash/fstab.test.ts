@@ -153,6 +153,47 @@ describe("the fstab of the next generation", { skip }, () => {
     }
   });
 
+  test("may ask for a compression that there is not: a note names it, and every command goes on", async () => {
+    const image = world.copy(two);
+    byHand(image, (text) => text.replaceAll(/compress=\w+/g, "compress=zsdt"));
+    for (const [verb, ...args] of [
+      ["rollback"],
+      ["switch", "previous"],
+      ["run", "--", "touch", "/etc/third"],
+      ["gc"],
+    ] as const)
+      assert.match((await on(image, verb, ...args)).stderr, /does not take compress=zsdt/, verb);
+  });
+
+  test("mounts a folder over folders only: what is a file is refused by path and line, what is bound may be one", async () => {
+    const image = world.copy(two);
+    const add = (line: string): readonly [string, ...string[]] => [
+      "run",
+      "--",
+      "sh",
+      "-c",
+      `echo '${line}' >> /etc/fstab`,
+    ];
+    const commons = mounts(image).find((line) => line.includes("commons/")) ?? "";
+    const over = commons.replace(/\t\S+\t/, "\t/etc/hosts\t");
+    const error = await refused("E_FILE", image, ...add(over));
+    assert.match(error.message, /^\/etc\/hosts, where line \d+ of fstab mounts something, is no directory/);
+    await on(image, ...add("/etc/motd /etc/hosts none bind 0 0"));
+    // Sealed by another hand, it is passed over, and the run that takes it out works.
+    const sealed = world.copy(two);
+    mounted(
+      sealed,
+      (top) => {
+        const root = `${top}/current/0/@`;
+        execFileSync("btrfs", ["property", "set", "-f", root, "ro", "false"]);
+        writeFileSync(`${root}/etc/fstab`, `${readFileSync(`${root}/etc/fstab`, "utf8")}${over}\n`);
+        execFileSync("btrfs", ["property", "set", root, "ro", "true"]);
+      },
+      "rw",
+    );
+    await on(sealed, "run", "--", "sed", "-i", "/hosts/d", "/etc/fstab");
+  });
+
   test("without a line that mounts its root is refused", async () => {
     const image = world.copy(two);
     byHand(image, (text) => text.replace(/^.*\t\/\t.*\n/m, ""));

@@ -89,4 +89,12 @@ describe("what runs in a draft does not reach the running machine by accident", 
     }
     assert.match(await printed("reboot -f"), /not permitted/);
   });
+
+  test("wherever its /etc/resolv.conf leads, a generation can be run and mended", async () => {
+    for (const target of ["resolv.conf", "/run/deep/resolv.conf", "/etc/hosts/resolv.conf", "/dev"]) {
+      const loop = world.copy(image);
+      await on(loop, "run", "--", "ln", "-sfn", target, "/etc/resolv.conf");
+      await on(loop, "run", "--", "sh", "-c", "rm /etc/resolv.conf; echo '# mended' > /etc/resolv.conf");
+    }
+  });
 });

@@ -143,6 +143,35 @@ describe("commons", { skip }, () => {
     assert.equal((await attempt(image, "commons add")).status, 2);
   });
 
+  test("a link is no way around what cannot be shared: where it leads is named, in the generation or in a commons", async () => {
+    const image = await world.image();
+    const links = "ln -s /etc /foo; ln -s /usr /bar; ln -s / /qux; ln -s /etc /var/lib/link";
+    await on(image, "run", "--", "sh", "-c", links);
+    for (const [path, leads] of [
+      ["/foo", "/etc"],
+      ["/foo/deep", "/etc/deep"],
+      ["/bar", "/usr"],
+      ["/qux", "/"],
+      ["/var/lib/link", "/etc"],
+    ] as const) {
+      const error = await refused("E_COMMONS", image, "commons add", path);
+      assert.equal(error.message, `${path} leads to ${leads}: name that.`);
+    }
+  });
+
+  test("what has its name and is no subvolume is not taken for data from before", async () => {
+    const image = await world.image();
+    for (const make of ["mkdir", "mkfifo", "touch", "ln -s nowhere"]) {
+      const taken = world.copy(image);
+      mounted(taken, (top) => execFileSync("sh", ["-ec", `${make} ${top}/commons/@opt`]), "rw");
+      const error = await refused("E_COMMONS", taken, "commons add", "/opt");
+      assert.match(error.message, /^\/commons\/@opt of the volume is no subvolume/, make);
+      assert.match(error.hint ?? "", /Move it elsewhere/);
+      mounted(taken, (top) => execFileSync("sh", ["-ec", `rm -r ${top}/commons/@opt`]), "rw");
+      await on(taken, "commons add", "/opt");
+    }
+  });
+
   test("a draft that fails takes the new commons and the fstab template with it", async () => {
     const image = await world.image();
     await on(image, "run", "--", "sh", "-c", "echo x > /opt/file");

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { before, describe, test } from "node:test";
 import { requires } from "../../kit/requires.ts";
-import { attempt, list, on, refused } from "../../kit/verbs.ts";
+import { answer, attempt, list, on, refused } from "../../kit/verbs.ts";
 import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
@@ -84,6 +85,53 @@ describe("nothing is deleted because something else could not be read", { skip }
       assert.match(error.message, /cannot be read/);
     });
   }
+
+  for (const [what, lead] of [
+    ["is gone", (set, top) => rmSync(`${top}/${set}/0`)],
+    [
+      "leads past the generations",
+      (set, top) => {
+        const id = basename(readlinkSync(`${top}/${set}/0`));
+        rmSync(`${top}/${set}/0`);
+        symlinkSync(`../../other/${id}`, `${top}/${set}/0`);
+      },
+    ],
+    [
+      "is in a link set that `current` does not lead to",
+      (set, top) => {
+        rmSync(`${top}/current`);
+        symlinkSync(set.replace("links", "elsewhere"), `${top}/current`);
+      },
+    ],
+  ] as const satisfies readonly (readonly [string, (set: string, top: string) => void])[]) {
+    test(`a slot 0 that ${what} boots nothing: status says so, and firn switch makes it boot`, async () => {
+      const image = world.copy(three);
+      const newest = snapshots(image).at(-1) ?? "";
+      mounted(image, (top) => lead(readlinkSync(`${top}/current`), top), "rw");
+      const status = await on(image, "status");
+      assert.match(status.stdout, /^Next: +nothing/m);
+      assert.equal((await answer<{ next: null }>(image, "status")).next, null);
+      await on(image, "switch", newest);
+      assert.equal(assertWhole(image).slots[0], newest);
+    });
+  }
+
+  test("a generation without a root stops neither list nor switch, also where the template is nobody's and `current` is gone", async () => {
+    const image = world.copy(three);
+    const [, middle = "", newest = ""] = snapshots(image);
+    mounted(
+      image,
+      (top) => {
+        execFileSync("btrfs", ["-q", "subvolume", "delete", `${top}/snapshots/${newest}/@`]);
+        rmSync(`${top}/current`);
+        appendFileSync(`${top}/fstab`, "# my own\n");
+      },
+      "rw",
+    );
+    await on(image, "list");
+    await on(image, "switch", middle);
+    assert.equal((await list(image)).slots[0], middle);
+  });
 
   test("what is no link set stays in links/, is named, and stops no gc", async () => {
     const image = world.copy(three);

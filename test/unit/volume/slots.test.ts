@@ -3,7 +3,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { rotate, slotsToFill } from "../../../src/model/volume/slots.ts";
 import { createdAt, lastKnownGood, leftOut, previous } from "../../../src/model/volume/state.ts";
-import { currentTarget, generationOfSubvolume, slotTarget, targetName } from "../../../src/model/volume/layout.ts";
+import {
+  currentTarget,
+  generationOfSubvolume,
+  nameLedTo,
+  slotTarget,
+  targetName,
+} from "../../../src/model/volume/layout.ts";
 import { parseLinkSetId, type GenerationId } from "../../../src/model/volume/ids.ts";
 import { parseRecord, renderRecord } from "../../../src/model/volume/generation.ts";
 import { generation, id, volume } from "../../fixtures/state.ts";
@@ -92,6 +98,27 @@ test("symlinks are those of the format, and every spelling of one is understood"
   assert.equal(slotTarget(a), "../../snapshots/a");
   for (const target of ["../../snapshots/X", "/snapshots/X/", "snapshots/X", "X", "X//"])
     assert.equal(targetName(target), "X", target);
+  const slot = (target: string): string | undefined => nameLedTo("snapshots", "links/L", target);
+  for (const target of [
+    slotTarget(a),
+    "/snapshots/a/",
+    "/./snapshots//a",
+    "../../snapshots/./a",
+    "../M/../../snapshots/a",
+  ])
+    assert.equal(slot(target), "a", target);
+  for (const target of [
+    "../../other/a",
+    "a",
+    "snapshots/a",
+    "../../../snapshots/a",
+    "../../snapshots/a/@",
+    "/snapshots",
+  ])
+    assert.equal(slot(target), undefined, target);
+  for (const target of ["./links/L", "links/L", "/links/L/"]) assert.equal(nameLedTo("links", "", target), "L", target);
+  for (const target of ["./elsewhere/L", "../links/L", "L"])
+    assert.equal(nameLedTo("links", "", target), undefined, target);
 });
 
 test("the generation that is mounted shows in its subvolume's path", () => {

@@ -179,6 +179,7 @@ export function change(flags: ChangeFlags, command: string, choose: Choose): Res
       keepDraft: flags.keepDraft === true,
       draft: undefined,
       base: undefined,
+      indexes: [],
       files: [],
       kernel: undefined,
       record: undefined,

@@ -179,6 +179,7 @@ export function change(flags: ChangeFlags, command: string, choose: Choose): Res
       keepDraft: flags.keepDraft === true,
       draft: undefined,
       base: undefined,
+      indexes: [],
       files: [],
       kernel: undefined,
       record: undefined,
@@ -225,7 +226,8 @@ export function shell(flags: ChangeFlags): Result {
 
 /** `firn edit FILE` */
 export function edit(flags: ChangeFlags, [file = ""]: readonly string[]): Result {
-  const editor = (ownVariable("VISUAL") ?? ownVariable("EDITOR") ?? "vi").split(" ").filter((word) => word !== "");
+  const words = (name: string): string[] => (ownVariable(name) ?? "").split(/\s+/).filter((word) => word !== "");
+  const editor = [words("VISUAL"), words("EDITOR"), ["vi"]].find((named) => named.length > 0) ?? [];
   return change(flags, `firn edit ${file}`, (state, root) => {
     // Links in the generation may lead into what is shared.
     const meant = root === undefined || !file.startsWith("/") ? file : root.leads(file);

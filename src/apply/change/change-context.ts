@@ -5,6 +5,7 @@ import type { GenerationId } from "../../model/volume/ids.ts";
 import type { VolumeState } from "../../model/volume/state.ts";
 import type { GcContext } from "../gc.ts";
 import type { Draft } from "../store/volume-store.ts";
+import type { IndexStamp } from "../../model/packages/index.ts";
 import type { PreparedChange } from "./prepare-change.ts";
 
 /** What the steps of one change work on, and what they have found so far. */
@@ -21,6 +22,8 @@ export interface ChangeContext extends GcContext {
   readonly keepDraft: boolean;
   draft: Draft | undefined;
   base: GenerationId | undefined;
+  /** Of when the indexes are that its packages came from. */
+  indexes: readonly IndexStamp[];
   /** How the draft differs from its base. */
   files: readonly PathChange[];
   /** `uname -r` of its first kernel, once its boot files were checked. */

@@ -8,7 +8,9 @@ import { fstabIn } from "../../host/volume/roots.ts";
 import { withoutWords } from "../../model/text/secrets.ts";
 import { addCommons, commonsOf, removeCommons } from "../../model/volume/fstab.ts";
 import { layout } from "../../model/volume/layout.ts";
-import { FirnError } from "../../model/problem.ts";
+import { judgeIndexes } from "../../model/packages/index.ts";
+import { FirnError, orThrow } from "../../model/problem.ts";
+import { lastIndexes } from "../../model/volume/state.ts";
 import type { Change } from "../../plan/change.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
 import { given } from "../../model/given.ts";
@@ -57,12 +59,14 @@ function runCommand(argv: readonly string[], chroot: Chroot, context: ChangeCont
 }
 
 function changePackages(change: Extract<Change, { kind: "packages" }>, chroot: Chroot, context: ChangeContext): void {
-  const { report, prepared } = context;
+  const { report, prepared, state } = context;
   if (prepared.sources === undefined) throw new Error("a change of packages without sources");
-  const said = packageManager.change(chroot, prepared.sources, change, (number, of, text) =>
+  const { notes, indexes } = packageManager.change(chroot, prepared.sources, change, (number, of, text) =>
     report.detail(`(${number}/${of}) ${text}`),
   );
-  for (const line of said) report.note(line);
+  orThrow(judgeIndexes(indexes, lastIndexes(state), prepared.sources.wish.allowOlder));
+  context.indexes = indexes;
+  for (const line of notes) report.note(line);
 }
 
 /** Changes the draft's own fstab. */

@@ -10,7 +10,7 @@ import {
   type Simulation,
   type SourceWish,
 } from "../../model/packages/wish.ts";
-import { judgeIndexes, type IndexStamp } from "../../model/packages/index.ts";
+import { judgeIndexes } from "../../model/packages/index.ts";
 import { orThrow } from "../../model/problem.ts";
 import { commonsOf } from "../../model/volume/fstab.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";
@@ -23,7 +23,6 @@ import type { Change } from "../../plan/change.ts";
 export interface PreparedChange {
   sources: PackageSources | undefined;
   simulation: Forecast | undefined;
-  indexes: readonly IndexStamp[];
   /** Bytes that it will write. */
   neededBytes: number;
   /** Bytes of them that come over the network. */
@@ -36,7 +35,6 @@ export interface PreparedChange {
 export const unprepared: PreparedChange = {
   sources: undefined,
   simulation: undefined,
-  indexes: [],
   neededBytes: 0,
   fetchBytes: 0,
   fetch: () => {},
@@ -73,18 +71,19 @@ export function prepareChange({ top, state, change, base, from, note }: Preparat
   // With its commons: what the root names may lie there.
   const sources = inBase([], (chroot) => packageManager.sources(chroot.root, from, change));
   for (const text of sources.notes) note(text);
-  const { indexes, simulation } = inBase(sources.binds, (chroot) => {
-    const stamps = packageManager.indexes(chroot, sources);
-    orThrow(judgeIndexes(stamps, lastIndexes(state), from.allowOlder));
-    return { indexes: stamps, simulation: packageManager.simulate(chroot, sources, change) };
-  });
+  // Each time anew: a mirror may answer otherwise.
+  const judged = <T>(use: (chroot: Chroot) => T): T =>
+    inBase(sources.binds, (chroot) => {
+      orThrow(judgeIndexes(packageManager.indexes(chroot, sources), lastIndexes(state), from.allowOlder));
+      return use(chroot);
+    });
+  const simulation = judged((chroot) => packageManager.simulate(chroot, sources, change));
   for (const text of simulation.notes) note(text);
   return {
     sources,
     simulation,
-    indexes,
     neededBytes: bytesToWrite(simulation, root),
     fetchBytes: simulation.downloadBytes,
-    fetch: () => void inBase(sources.binds, (chroot) => packageManager.fetch(chroot, sources, change)),
+    fetch: () => void judged((chroot) => packageManager.fetch(chroot, sources, change)),
   };
 }

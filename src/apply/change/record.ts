@@ -40,7 +40,7 @@ function packages(
 
 /** The record of a draft that is about to be sealed. */
 export function recordOf(context: ChangeContext, kernel: string | undefined): GenerationRecord {
-  const { base, command, description, files, prepared, state } = context;
+  const { base, command, description, files, indexes, state } = context;
   const parent = parentRecord(context);
   const written = files.flatMap(({ path, kind }) => (kind === "removed" ? [] : [path]));
   const conflicts = packageManager.conflicts(written).map((path) => `/${path}`);
@@ -52,7 +52,7 @@ export function recordOf(context: ChangeContext, kernel: string | undefined): Ge
     release: packageManager.release(opened(context).root),
     description,
     command,
-    indexes: { ...lastIndexes(state), ...indexTimes(prepared.indexes) },
+    indexes: { ...lastIndexes(state), ...indexTimes(indexes) },
     ...packages(context, parent.installedBytes),
     commons: opened(context).commons,
     conflicts: conflicts.length === 0 ? undefined : conflicts,

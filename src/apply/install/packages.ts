@@ -6,8 +6,9 @@ import { packageManager } from "../../host/packages/package-manager.ts";
 import { exampleOf } from "../../model/config/example.ts";
 import { firnToml } from "../../model/machine/firn-toml.ts";
 import { renderMkinitfsConf } from "../../model/machine/machine-files.ts";
-import type { OnProgress, PackageSources } from "../../model/packages/wish.ts";
-import { FirnError } from "../../model/problem.ts";
+import { judgeIndexes } from "../../model/packages/index.ts";
+import type { Changed, OnProgress, PackageSources } from "../../model/packages/wish.ts";
+import { FirnError, orThrow } from "../../model/problem.ts";
 import type { Installation } from "./installation.ts";
 
 const progress =
@@ -15,16 +16,20 @@ const progress =
   (number, of, text) =>
     report.detail(`(${number}/${of}) ${text}`);
 
+function tell({ report }: Installation, { notes, indexes }: Changed): void {
+  orThrow(judgeIndexes(indexes, {}, false));
+  for (const note of notes) report.detail(note);
+}
+
 /** Adds packages with the system's own package manager, as what runs in its chroot. */
 function add(context: Installation, chroot: Chroot, sources: PackageSources, packages: readonly string[]): void {
-  const said = packageManager.change(chroot, sources, { verb: "add", packages }, progress(context));
-  for (const note of said) context.report.detail(note);
+  tell(context, packageManager.change(chroot, sources, { verb: "add", packages }, progress(context)));
 }
 
 /** Fills an empty root from outside. */
 export function installBase(context: Installation, packages: readonly string[]): void {
-  const { prepared, opened, report } = context;
-  for (const note of prepared.supply.fill(opened.root, packages, progress(context))) report.detail(note);
+  const { prepared, opened } = context;
+  tell(context, prepared.supply.fill(opened.root, packages, progress(context)));
 }
 
 /** Installs the rest with the system's own apk, and firn itself, as a copy of this program where no package has it. */

@@ -9,6 +9,7 @@ import { FirnError, orThrow } from "../../model/problem.ts";
 import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
 import { goesBack } from "../../model/packages/release.ts";
 import type {
+  Changed,
   Forecast,
   OnProgress,
   PackageSources,
@@ -33,7 +34,7 @@ export interface Supply extends Disposable {
   checkLocal(packages: readonly string[]): void;
   files(name: string): string[];
   unpack(name: string, into: string): void;
-  fill(root: Within, packages: readonly string[], onProgress: OnProgress): readonly string[];
+  fill(root: Within, packages: readonly string[], onProgress: OnProgress): Changed;
 }
 
 /**
@@ -52,13 +53,8 @@ export interface PackageManager {
   readonly simulate: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => Forecast;
   /** Puts what the change needs from the network into the cache, verified; gives its bytes. */
   readonly fetch: (chroot: Chroot, sources: PackageSources, wish: PackageWish) => number;
-  /** Changes the packages; after a failure the root is to be thrown away. Gives what scripts and warnings said. */
-  readonly change: (
-    chroot: Chroot,
-    sources: PackageSources,
-    wish: PackageWish,
-    onProgress: OnProgress,
-  ) => readonly string[];
+  /** Changes the packages; after a failure the root is to be thrown away. */
+  readonly change: (chroot: Chroot, sources: PackageSources, wish: PackageWish, onProgress: OnProgress) => Changed;
 
   readonly installed: (root: Within) => InstalledPackage[];
   /**
@@ -121,13 +117,13 @@ function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): F
 }
 
 /** Changes, but not to what the forecast would have been refused for: a mirror may answer otherwise the second time. */
-function change(chroot: Chroot, sources: PackageSources, wish: PackageWish, onProgress: OnProgress): readonly string[] {
+function change(chroot: Chroot, sources: PackageSources, wish: PackageWish, onProgress: OnProgress): Changed {
   const unasked = isUnasked(chroot.root, sources, wish);
   keepSources(chroot.root, sources, wish.release);
-  const { notes, changes } = apk(insideApk(chroot.path, sources), words(wish, sources), { onProgress });
+  const { notes, changes, indexes } = apk(insideApk(chroot.path, sources), words(wish, sources), { onProgress });
   const older = changes.filter(unasked);
   if (older.length > 0 && !sources.wish.allowOlder) orThrow(refuseOlder(older));
-  return notes;
+  return { notes, indexes };
 }
 
 export const packageManager: PackageManager = {

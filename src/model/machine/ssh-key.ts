@@ -15,6 +15,11 @@ const KEY_TYPES = [
   "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
+/** Whether a word is what a key begins with. */
+export function isKeyType(word: string): boolean {
+  return [...KEY_TYPES, "ssh-dss"].includes(word);
+}
+
 /** The length-prefixed fields of a key blob (RFC 4251 section 5), or undefined when it ends early or has a rest. */
 function fields(blob: Uint8Array): Uint8Array[] | undefined {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
@@ -35,14 +40,15 @@ const OPTIONS = /^[A-Za-z0-9-]+(?:="(?:[^"\\]|\\.)*")?(?:,[A-Za-z0-9-]+(?:="(?:[
 
 /** A line without its options. */
 function withoutOptions(line: string): string {
-  const isKey = (text: string): boolean => [...KEY_TYPES, "ssh-dss"].includes(text.split(/[ \t]/)[0] ?? "");
+  const isKey = (text: string): boolean => isKeyType(text.split(/[ \t]/)[0] ?? "");
   const rest = line.replace(OPTIONS, "");
   return !isKey(line) && isKey(rest) ? rest : line;
 }
 
 /**
  * A line of authorized_keys: options perhaps, type, base64, and perhaps a comment. The base64 must hold a whole key of
- * the type that the line names, so that a line cut by a paste is found here and not at the first login.
+ * the type that the line names, so that a line cut by a paste is found here and not at the first login. What is no key
+ * may be a secret, and is not repeated.
  */
 export function parseSshKey(text: string): string | Refusal {
   const line = text.trim();
@@ -55,7 +61,7 @@ export function parseSshKey(text: string): string | Refusal {
   const [type = "", body = ""] = withoutOptions(line).split(/[ \t]+/);
   if (type === "ssh-dss")
     return bad("is a DSA key, which OpenSSH no longer accepts.", "Make one with `ssh-keygen -t ed25519`.");
-  if (!KEY_TYPES.includes(type)) return bad(`begins with ${quoted(type)}, which is no type of key.`, hint);
+  if (!KEY_TYPES.includes(type)) return bad("begins with no type of key that firn knows.", hint);
   if (body === "") return bad("has a type but no key.", hint);
   const blob = decodeBase64(body);
   if (blob === undefined) return bad("is damaged: its second word is not base64.", hint);

@@ -1,5 +1,6 @@
 /** What is asked of a package manager, and what it answers, in words that are none of any one's. */
 import type { PackageChange } from "./changes.ts";
+import type { IndexStamp } from "./index.ts";
 
 /** What is wanted of the packages of a root. */
 export interface PackageWish {
@@ -77,6 +78,14 @@ export interface Forecast extends Simulation {
   readonly unasked: readonly PackageChange[];
   /** What a person should know of it. */
   readonly notes: readonly string[];
+}
+
+/** What a change did, beside changing. */
+export interface Changed {
+  /** What scripts and warnings said. */
+  readonly notes: readonly string[];
+  /** Of when the indexes are that it used, which a mirror may have changed since the forecast. */
+  readonly indexes: readonly IndexStamp[];
 }
 
 /** Whether boot files are made anew, which no package counts: the kernel changes, or what makes its initramfs. */

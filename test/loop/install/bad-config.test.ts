@@ -70,6 +70,27 @@ describe("a wish that makes no sense is refused before anything is looked at", {
     assert.doesNotMatch(ran.stderr, /hunter2/);
   });
 
+  it("a file that is no public key is refused, and nothing of what it holds is repeated", async () => {
+    const secret = "b3BlbnNzaC1rZXktdjEAAAAA";
+    for (const [text, message] of [
+      [`-----BEGIN OPENSSH PRIVATE KEY-----\n${secret}\n`, /id: this is a private key/],
+      [`root:$6$${secret}:19000::::::\n${secret}:x\n`, /id: a line of this file is no public key/],
+      [`ssh-ed25519 ${secret}\n`, /id: a line of this file is no public key/],
+      ["# none\n", /id: there is no key/],
+    ] as const) {
+      writeFileSync(join(work, "id"), text);
+      await refuses(["--ssh-key", join(work, "id")], { code: "E_CONFIG_FILE", message, hint: /\.pub/ });
+      const ran = await firn(["image", image, "--size", "1G", ...flags, "--ssh-key", join(work, "id")]);
+      assert.ok(!ran.stderr.includes(secret), ran.stderr);
+    }
+    const missing = { code: "E_CONFIG_FILE", message: /^--ssh-key: nosuch: there is no such file/ } as const;
+    await refuses(["--ssh-key", "nosuch"], missing);
+    await refusesFile(`[identity]\nroot = { password-hash = "$6$${secret} }\n`, {
+      code: "E_CONFIG_SYNTAX",
+      message: /machine\.toml:2:\d+: (?!.*b3Blb)/s,
+    });
+  });
+
   it("a configuration file that is not there", () =>
     refuses(["--config", join(work, "none.toml")], {
       code: "E_CONFIG_FILE",

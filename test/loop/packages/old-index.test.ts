@@ -1,5 +1,6 @@
 /** What was once true and is signed is no longer taken for true: indexes of long ago, and of other releases. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,10 +9,10 @@ import { after, before, describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
 import { firn } from "../../kit/firn.ts";
 import { machineFlags } from "../../kit/image.ts";
-import { assertNoImage, assertUntouched } from "../../kit/refused.ts";
+import { assertNoImage, assertRefused, assertUntouched } from "../../kit/refused.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, on, refused, run, succeeded } from "../../kit/verbs.ts";
-import { assertWhole } from "../../kit/volume.ts";
+import { assertWhole, mounted } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
 /** The index of extras is of 2026, that of 3.19.1 of 2023; both are signed by keys that the images trust. */
@@ -22,9 +23,12 @@ describe("indexes that were true once", { skip: requires("root", "loop", "mirror
   let server: Server;
   let url = "";
   let served: string = newer;
+  /** After how many more answers with an index the older one comes. */
+  let turnsAfter = Infinity;
 
   before(async () => {
     server = createServer((request, response) => {
+      if (request.url?.includes("APKINDEX") === true && turnsAfter-- <= 0) served = older;
       const file = join(alpineMirror, served, (request.url ?? "").replace("/any", ""));
       if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return response.writeHead(404).end();
       const bytes = readFileSync(file);
@@ -64,6 +68,35 @@ describe("indexes that were true once", { skip: requires("root", "loop", "mirror
     assert.equal((await run(image, "upgrade", "-X", url, "--dry-run")).status, 65);
     succeeded(await run(image, "add", "-X", url, "--allow-downgrade", "chrony"));
     succeeded(await run(image, "add", "-X", url, "git"));
+  });
+
+  test("a mirror that turns to an older index between forecast and change is refused as well", async () => {
+    const image = await world.image();
+    served = "v3.19.4";
+    succeeded(await run(image, "add", "-X", url, "chrony"));
+    await on(image, "run", "--", "sh", "-c", "rm -f /var/cache/apk/*; touch /etc/one");
+    turnsAfter = 1;
+    const ran = await run(image, "upgrade", "-X", url);
+    turnsAfter = Infinity;
+    assert.equal(served, older);
+    assertUntouched(ran, { code: "E_INDEX_OLD", message: /\/any: .*2023-12-27 12:33 UTC/ });
+    assert.deepEqual(assertWhole(image).drafts, []);
+  });
+
+  test("so is one that turns when all was fetched, and the draft is gone", async () => {
+    const image = await world.image();
+    served = "v3.19.4";
+    succeeded(await run(image, "add", "-X", url, "chrony"));
+    // Where nothing can be kept in the cache, apk asks the mirror anew.
+    const cacheOf = (top: string): string => `${top}/commons/@var@cache/apk`;
+    mounted(image, (top) => execFileSync("chattr", ["+i", cacheOf(top)]), "rw");
+    turnsAfter = 2;
+    const ran = await run(image, "upgrade", "-X", url);
+    turnsAfter = Infinity;
+    assert.equal(served, older);
+    assertRefused(ran, { code: "E_INDEX_OLD", message: /\/any: .*2023-12-27 12:33 UTC/ });
+    assert.match(ran.stderr, /The draft was discarded/);
+    assert.deepEqual(assertWhole(image).drafts, []);
   });
 
   test("so is a folder, and one whose index a system was installed from", async () => {

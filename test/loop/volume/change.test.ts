@@ -145,6 +145,9 @@ describe("changes of the next generation", { skip }, () => {
     assert.equal(fileIn(image, "etc/hostname"), "ice\n");
     const same = succeeded(await firn(commandLine(image, "edit", "/etc/hostname"), { env: { EDITOR: "true" } }));
     assert.match(same.stdout, /Nothing changed/);
+    // What holds spaces alone names no editor.
+    const blank = { VISUAL: " ", EDITOR: "true" };
+    assert.match(succeeded(await firn(commandLine(image, "edit", "/etc/hostname"), { env: blank })).stdout, /Nothing/);
     const failed = await firn(commandLine(image, "edit", "--json", "/etc/hostname"), { env: { EDITOR: "false" } });
     assert.equal((JSON.parse(failed.stdout) as { error: { code: string } }).error.code, "E_COMMAND");
     await refused("E_FILE", image, "edit", "etc/hostname");

@@ -188,7 +188,7 @@ test("an SSH key is whole and is what it says", () => {
   const hint = 'Give the one line of a .pub file, for example "ssh-ed25519 AAAA... name".';
   refuses(parseSshKey, [
     ["", `is empty. ${hint}`],
-    ["none", `begins with "none", which is no type of key. ${hint}`],
+    ["none", `begins with no type of key that firn knows. ${hint}`],
     ["ssh-ed25519", `has a type but no key. ${hint}`],
     [`ssh-ed25519 ${ED25519.slice(0, -1)}`, `is damaged: its second word is not base64. ${hint}`],
     [`ssh-ed25519 ${ED25519.slice(0, -4)}`, `is damaged: the key is cut off, or something follows it. ${hint}`],
@@ -196,7 +196,7 @@ test("an SSH key is whole and is what it says", () => {
     [`ssh-rsa ${ED25519}`, `says "ssh-rsa" but holds "ssh-ed25519". ${hint}`],
     ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", `is damaged: a part of the key is missing. ${hint}`],
     [`no-pty ssh-ed25519 ${ED25519.slice(0, -1)}`, `is damaged: its second word is not base64. ${hint}`],
-    [`from="10.0.0.0/8 ssh-ed25519 ${ED25519}`, `begins with "from=\\"10.0.0.0/8", which is no type of key. ${hint}`],
+    [`from="10.0.0.0/8 ssh-ed25519 ${ED25519}`, `begins with no type of key that firn knows. ${hint}`],
     [`ssh-dss ${RSA}`, "is a DSA key, which OpenSSH no longer accepts. Make one with `ssh-keygen -t ed25519`."],
     [`ssh-ed25519 ${ED25519}\nssh-rsa ${RSA}`, `has more than one line. ${hint} Repeat for more keys.`],
     ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", `is a private key, which must stay where it is. ${hint}`],

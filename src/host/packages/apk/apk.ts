@@ -1,4 +1,4 @@
-import { cacheFile, packageFile } from "../../../model/packages/index.ts";
+import { cacheFile, packageFile, type IndexStamp } from "../../../model/packages/index.ts";
 import type { PackageChange } from "../../../model/packages/changes.ts";
 import { parseChanges, parseStep } from "../../../model/packages/output.ts";
 import type { ApkTrouble } from "../../../model/packages/trouble.ts";
@@ -7,7 +7,15 @@ import { nearestFew } from "../../../model/text/nearest.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { exists, isFile, rename } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
-import { indexRecords, isNewRoot, packageNames, verifyRepositories, type Offer } from "./repository.ts";
+import {
+  indexFolder,
+  indexRecords,
+  isNewRoot,
+  packageNames,
+  usedIndexes,
+  verifyRepositories,
+  type Offer,
+} from "./repository.ts";
 import { installedPackages } from "./installed.ts";
 import { invoke, orThrowTrouble, outside, inRoot, troubleOf, type ApkTarget, type Invocation } from "./target.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -24,6 +32,8 @@ export interface ApkResult {
   /** stderr of a run that went well: warnings of apk and what scripts said. */
   notes: readonly string[];
   changes: readonly PackageChange[];
+  /** Of when the indexes are that it took packages from. */
+  indexes: readonly IndexStamp[];
 }
 
 /** Adds near names to the hint when a package is missing. */
@@ -53,12 +63,14 @@ export function apk(target: ApkTarget, args: readonly string[], { onProgress }: 
     const step = line.startsWith("(") ? parseStep(line) : undefined;
     if (step !== undefined) onProgress?.(step.n, step.of, line.slice(line.indexOf(")") + 2));
   };
-  const finished = invoke(target, args, { onLine });
+  const cacheDir = indexFolder(target);
+  const finished = invoke(target, args, { onLine, cacheDir });
   check(target, finished);
   return {
     lines: finished.stdout.split("\n").filter(Boolean),
     notes: finished.stderr.split("\n").filter(Boolean),
     changes: parseChanges(finished.stdout),
+    indexes: usedIndexes(target, cacheDir),
   };
 }
 

@@ -37,11 +37,17 @@ export interface ScratchRoot {
 
 const scratchRoots = new Map<string, ScratchRoot>();
 
+/** Where apk keeps the indexes that it reads: in the target's cache, or in memory. */
+export function indexFolder(target: ApkTarget): string {
+  const usable = cacheUsable(target) ? target.cacheDir : undefined;
+  const folder = usable ?? `${scratchFolder(target)}/apk-cache`;
+  makeDirectories(outside(target, folder));
+  return folder;
+}
+
 function openScratchRoot(target: ApkTarget): ScratchRoot {
-  const base = scratchFolder(target);
-  const cacheDir = cacheUsable(target) && target.cacheDir !== undefined ? target.cacheDir : `${base}/apk-cache`;
-  makeDirectories(outside(target, cacheDir));
-  const root = `${base}/apk-${newName()}`;
+  const cacheDir = indexFolder(target);
+  const root = `${scratchFolder(target)}/apk-${newName()}`;
   makeDirectories(outside(target, root), 0o700);
   const made = invoke({ ...target, repositories: [] }, ["--initdb", "add"], { root, cacheDir: null });
   orThrowTrouble(target, troubleOf(target, made));
@@ -111,19 +117,26 @@ interface OpenIndex extends SignedIndex {
   folder?: string;
 }
 
+/** What was read once, by the digest of its file. */
+const signedIndexes = new Map<string, SignedIndex>();
+
+function signedIndex(file: string, place: string): SignedIndex {
+  const digest = run(["sha256sum", file]).stdout.slice(0, 64);
+  const known = signedIndexes.get(digest) ?? readIndex(file, place, scratch());
+  signedIndexes.set(digest, known);
+  return known;
+}
+
 /**
  * What the signed part of each of the target's indexes says. apk has verified them, but not what lies around that part.
  * The cache folder is shared with other releases, whose indexes are none of this target's.
  */
-function indexes(target: ApkTarget): readonly OpenIndex[] {
-  const { root, cacheDir } = verifyRepositories(target);
-  const known = openIndexes.get(root);
-  if (known !== undefined) return known;
+function readIndexes(target: ApkTarget, cacheDir: string): readonly OpenIndex[] {
   const arch = architectureOf(target);
-  const read = [...new Set(target.repositories.map(repositoryPlace))].flatMap((place): OpenIndex[] => {
+  return [...new Set(target.repositories.map(repositoryPlace))].flatMap((place): OpenIndex[] => {
     const shown = target.shown?.[place] ?? place;
     const verified = (file: string, named: boolean): OpenIndex => ({
-      ...readIndex(file, shown, scratch()),
+      ...signedIndex(file, shown),
       place: shown,
       named,
     });
@@ -132,22 +145,37 @@ function indexes(target: ApkTarget): readonly OpenIndex[] {
     const folder = outside(target, `${place}/${arch}`);
     return [{ ...verified(`${folder}/APKINDEX.tar.gz`, true), folder }];
   });
-  openIndexes.set(root, read);
-  return read;
+}
+
+/** The same of what is read afresh, once for each target. */
+function indexes(target: ApkTarget): readonly OpenIndex[] {
+  const { root, cacheDir } = verifyRepositories(target);
+  const known = openIndexes.get(root) ?? readIndexes(target, cacheDir);
+  openIndexes.set(root, known);
+  return known;
 }
 
 /** What was read once, by the scratch root for which it was: a name that comes once only. */
 const openIndexes = new Map<string, readonly OpenIndex[]>();
+
+function stampsOf(read: readonly OpenIndex[]): IndexStamp[] {
+  const newest = new Map<string, IndexStamp>();
+  for (const { place, written, description, named } of read)
+    if (named && written >= (newest.get(place)?.written ?? 0)) newest.set(place, { place, written, description });
+  return [...newest.values()];
+}
 
 /**
  * When each repository's index was written, and what it says that it is. Of two in the cache the newer one counts: the
  * other is what an apk that names them otherwise has left.
  */
 export function indexStamps(target: ApkTarget): IndexStamp[] {
-  const newest = new Map<string, IndexStamp>();
-  for (const { place, written, description, named } of indexes(target))
-    if (named && written >= (newest.get(place)?.written ?? 0)) newest.set(place, { place, written, description });
-  return [...newest.values()];
+  return stampsOf(indexes(target));
+}
+
+/** The same of the indexes that a run of apk has used, and left in its index folder: not what was foretold from. */
+export function usedIndexes(target: ApkTarget, folder: string): IndexStamp[] {
+  return stampsOf(readIndexes(target, folder));
 }
 
 /** What the verified repositories say about some packages, or about all. */

@@ -1,5 +1,5 @@
 import type { IndexStamp } from "../../../model/packages/index.ts";
-import type { OnProgress, Simulation } from "../../../model/packages/wish.ts";
+import type { Changed, OnProgress, Simulation } from "../../../model/packages/wish.ts";
 import { makeDirectories, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import type { Within } from "../../kernel/within.ts";
@@ -93,15 +93,14 @@ export class ApkSupply implements Disposable {
 
   /**
    * Installs into an empty root, which from then on names these repositories and trusts the keys that a person gave and
-   * those that signed them: what else the host trusts is no business of the new system. Gives what scripts and apk had
-   * to say.
+   * those that signed them: what else the host trusts is no business of the new system.
    */
-  fill(root: Within, packages: readonly string[], onProgress: OnProgress): readonly string[] {
-    const { notes } = apk({ ...this.target, root: root.locate("/") }, initial(packages), { onProgress });
+  fill(root: Within, packages: readonly string[], onProgress: OnProgress): Changed {
+    const { notes, indexes } = apk({ ...this.target, root: root.locate("/") }, initial(packages), { onProgress });
     const { repositories, keysDir } = this.wish;
     const given = keysDir === undefined ? [] : names(keysDir);
     initSources(root, repositories, this.target.keysDir, new Set([...given, ...signingKeys(this.target)]));
-    return notes;
+    return { notes, indexes };
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,7 @@ import { prepareChange, unprepared, type PreparedChange } from "../apply/change/
 import type { SourceWish } from "../model/packages/wish.ts";
 import { withMounted } from "../host/volume/inspect-volume.ts";
 import type { Volume } from "../host/volume/open-volume.ts";
-import { generationRoot } from "../host/volume/roots.ts";
+import { generationRoot, templateFor, templateIn } from "../host/volume/roots.ts";
 import { awaitFreed } from "../host/volume/space.ts";
 import type { Within } from "../host/kernel/within.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/process.ts";
@@ -139,7 +139,10 @@ export function change(flags: ChangeFlags, command: string, choose: Choose): Res
     const { volume, store, state, report, carryOut } = session;
     const chosen = flags.base === undefined ? undefined : orThrow(select(state, flags.base));
     const base = chosen ?? state.slots[0];
-    const wanted = orThrow(choose(state, base && generationRoot(volume.top, base)));
+    const root = base && generationRoot(volume.top, base);
+    // What is shared is what the base shares.
+    const template = chosen && root ? templateFor(templateIn(root), state.templateEdit) : state.template;
+    const wanted = orThrow(choose({ ...state, template }, root));
     const config = wanted.kind === "packages" ? session.config() : configOrDefault(session);
     const from = sourceWish(flags, config, volume);
     const note = (line: string): void => report.note(line);

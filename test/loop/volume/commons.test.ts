@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { assertReleased } from "../../kit/left.ts";
 import { requires } from "../../kit/requires.ts";
 import { traced } from "../../kit/trace.ts";
-import { answer, attempt, commandLine, on, refused } from "../../kit/verbs.ts";
+import { answer, attempt, commandLine, current, on, refused } from "../../kit/verbs.ts";
 import { assertWhole, fileIn, has, mounted, rootOffset } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
@@ -195,6 +195,15 @@ describe("commons", { skip }, () => {
     mounted(image, (top) => assert.ok(!existsSync(`${top}/commons/@var@lib/new`)));
     await on(image, "commons add", "/var/lib/new/deep");
     mounted(image, (top) => assert.ok(existsSync(`${top}/commons/@var@lib/new/deep`)));
+  });
+
+  test("with --base, what is shared is what that shares", async () => {
+    const image = await world.image();
+    const base = await current(image);
+    await on(image, "commons add", "/opt");
+    const error = await refused("E_COMMONS", image, "commons remove", "--base", base, "/opt");
+    assert.match(error.message, /\/opt is not shared/);
+    await on(image, "commons add", "--base", base, "/opt");
   });
 
   test("what an edit does to /etc/fstab holds for the generations after it too", async () => {

@@ -181,6 +181,12 @@ test("a new commons is mounted like those that are there, but as its own subvolu
   });
 });
 
+test("a commons is mounted before what lies in it", () => {
+  const before = "# note\ntmpfs /tmp tmpfs rw 0 0\ntmpfs /opt/x tmpfs rw 0 0\n";
+  const paths = parseFstab(addCommons(before, "@opt", "/opt", "R-U")).map(({ path }) => path);
+  assert.deepEqual(paths, ["/tmp", "/opt", "/opt/x"]);
+});
+
 test("the first commons of a volume is mounted by UUID", () => {
   assert.equal(addCommons("", "@opt", "/opt", "R-U"), "UUID=R-U\t/opt\tbtrfs\tsubvol=/commons/@opt,rw,noatime\t0 0\n");
 });

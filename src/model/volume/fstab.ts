@@ -110,10 +110,10 @@ export function addCommons(template: string, name: string, path: string, rootUui
     .map((option) => (option.startsWith("subvol=") ? `subvol=/${layout.common(name)}` : option));
   const row = [device, path, "btrfs", options?.join(",") ?? commonsOptions(name, "")];
   const line = `${row.join("\t")}\t0 0`;
+  const lines = appendLine(template, line).split("\n");
   // Mounted in this order: after what lies in it, it would hide that.
-  const lines = template.split("\n");
   const inside = lines.findIndex((one) => parseFstab(one).some((entry) => entry.path.startsWith(`${path}/`)));
-  return inside < 0 ? appendLine(template, line) : lines.toSpliced(inside, 0, line).join("\n");
+  return (inside < 0 ? lines : lines.toSpliced(-2, 1).toSpliced(inside, 0, line)).join("\n");
 }
 
 /** The template without the commons on this path; every other line stays as it is. */

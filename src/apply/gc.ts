@@ -1,7 +1,8 @@
-import { problemOf } from "../host/kernel/failure.ts";
+import { isSysError, problemOf } from "../host/kernel/failure.ts";
 import { isSubvolume, subvolumeInfo } from "../host/volume/btrfs.ts";
 import { awaitDropped, awaitFreed } from "../host/volume/space.ts";
 import { filesystemSpace } from "../host/kernel/files.ts";
+import { FirnError } from "../model/problem.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
 import { ROOT, layout } from "../model/volume/layout.ts";
@@ -17,11 +18,24 @@ export interface GcContext {
   readonly freed: { id: GenerationId; bytes: number }[];
 }
 
+/** Deletes what nobody named: where something is in the way that firn may not touch, it stays, which stops nothing. */
+function deleted(name: string, report: Report, work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof FirnError) && !isSysError(error, "EPERM")) throw error;
+    report.note(`${name} could not be deleted: ${error.message}`);
+    return false;
+  }
+}
+
 /** What can be deleted of a volume, for every plan that deletes something. */
 export const gcExecutors: Executors<GcStep, GcContext> = {
-  delete: ({ name }, { store }, work) => {
+  delete: ({ name, asked }, { store, report }, work) => {
     work.stands("default unchanged");
-    store.delete(name);
+    if (asked) store.delete(name);
+    else deleted(name, report, () => store.delete(name));
   },
   // The kernel gives space back in the background.
   "await-space": ({ bytes }, { store }) => void awaitFreed(store.top.path, bytes),
@@ -31,13 +45,13 @@ export const gcExecutors: Executors<GcStep, GcContext> = {
     work.stands("default unchanged");
     const root = `${layout.generation(name)}/${ROOT}`;
     const id = isSubvolume(store.top, root) ? subvolumeInfo(store.root(name).path).id : 0;
-    store.delete(name);
+    if (!deleted(name, report, () => store.delete(name))) return;
     const bytes = Math.max(0, awaitDropped(store.top.path, id) - before);
     freed.push({ id: name, bytes });
     report.note(`${name} gave back ${approximateSize(bytes)}.`);
   },
   // A draft is nobody's yet: without it everything is as it was.
-  "delete-draft": ({ name }, { store }) => store.deleteDraft(name),
+  "delete-draft": ({ name }, { store, report }) => void deleted(name, report, () => store.deleteDraft(name)),
   "delete-link-sets": ({ ids }, { store, report }) => {
     const left = ids.filter((id) => !store.deleteLinkSet(id));
     if (left.length > 0) report.note(`No link sets, so they stay: ${left.map((name) => `links/${name}`).join(", ")}.`);

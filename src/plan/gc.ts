@@ -16,7 +16,8 @@ export interface Garbage {
 }
 
 export type GcStep =
-  | { kind: "delete"; name: string }
+  /** `asked`: the user named it, so that what cannot be deleted is an error. */
+  | { kind: "delete"; name: string; asked: boolean }
   | { kind: "delete-while-short"; name: GenerationId; target: number }
   | { kind: "await-space"; bytes: number }
   | { kind: "delete-draft"; name: string }
@@ -79,10 +80,13 @@ function whileShort(generations: readonly GenerationId[], target: number): GcSte
   ];
 }
 
-/** The steps that delete it, and hold space in reserve where none is; none when there is nothing. */
-export function deletion({ generations, drafts, linkSets, short }: Garbage, reserve: boolean): GcStep[] {
+/**
+ * The steps that delete it, and hold space in reserve where none is; none when there is nothing. `asked`: the user
+ * named the generations.
+ */
+export function deletion({ generations, drafts, linkSets, short }: Garbage, reserve: boolean, asked = false): GcStep[] {
   const steps: GcStep[] = [
-    ...generations.map((name) => ({ kind: "delete" as const, name })),
+    ...generations.map((name) => ({ kind: "delete" as const, name, asked })),
     ...drafts.map((name) => ({ kind: "delete-draft" as const, name })),
   ];
   if (linkSets.length > 0) steps.push({ kind: "delete-link-sets", ids: linkSets });

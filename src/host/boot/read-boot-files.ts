@@ -1,5 +1,5 @@
 import { typeOf } from "../kernel/files.ts";
-import { copyNature } from "../kernel/nature.ts";
+import { copyNature, thaw } from "../kernel/nature.ts";
 import { fileLayout, type FileLayout } from "../kernel/subvolumes.ts";
 import type { Within } from "../kernel/within.ts";
 import {
@@ -172,6 +172,8 @@ export function makeBootFilesReadable(root: Within, flavors: readonly string[]):
     root.copy(file, beside, file.stat().mode & 0o7777);
     // Not how it is to be compressed: LZO is what the driver could not read.
     copyNature(root.locate(name), root.locate(beside), (attribute) => attribute !== "btrfs.compression");
+    // What chattr(1) froze could not be replaced.
+    thaw(root.locate(name));
     root.rename(beside, name);
   }
   return written;

@@ -121,7 +121,7 @@ describe("boot files of a draft are checked before it can boot", { skip }, () =>
     test(`a kernel with ${what} is ${repaired ? "written anew, for rEFInd cannot read it" : "left alone"}`, async () => {
       const own = world.copy(image);
       const nature = "chown 5:6 $f; chmod 0640 $f; touch -d '2001-02-03 04:05:06' $f";
-      const script = `set -e; f=${kernel}; cp $f /tmp/k; rm $f; : > $f; ${rewrite}; ${nature}; sha256sum $f; stat -c 'inode %i' $f`;
+      const script = `set -e; f=${kernel}; cp $f /tmp/k; rm $f; : > $f; ${rewrite}; ${nature}; sha256sum $f; stat -c 'inode %i' $f${repaired ? "; chattr +i $f" : ""}`;
       const ran = await on(own, "run", "--", "sh", "-c", script);
       const now = layoutOf(own, kernel);
       assert.equal(now.holes, false);

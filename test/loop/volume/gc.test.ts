@@ -213,6 +213,45 @@ describe("gc", { skip }, () => {
     );
   });
 
+  test("a stray file in a generation or a draft keeps that one, with a note, and stops nothing else", async () => {
+    const image = world.copy(seven);
+    const draft = "20200101000000abcdefgh.draft";
+    mounted(
+      image,
+      (top) => {
+        writeFileSync(`${top}/snapshots/${ids[0]}/note`, "precious");
+        mkdirSync(`${top}/snapshots/${draft}`);
+        writeFileSync(`${top}/snapshots/${draft}/note`, "precious");
+      },
+      "rw",
+    );
+    const made = await on(image, "run", "--", "touch", "/etc/another");
+    assert.match(made.stderr, /abcdefgh\.draft could not be deleted: .* holds note/);
+    const ran = await on(image, "gc", "--keep", "4");
+    assert.match(ran.stderr, new RegExp(`${ids[0]} could not be deleted: .* holds note`));
+    const left = await list(image);
+    assert.deepEqual(
+      left.generations.map(({ id }) => id),
+      [ids[0], ...ids.slice(4), left.slots[0]],
+    );
+    assert.deepEqual(left.drafts, [draft]);
+    const again = await answer<Plan>(image, "gc", "--keep", "4");
+    assert.deepEqual([again.generations, again.drafts], [[], []]);
+    await answer<Plan>(image, "gc", "--keep", "4", "--free", "90%");
+    await refused("E_GENERATION_KEPT", image, "gc", ids[0] ?? "");
+    mounted(image, (top) => {
+      for (const name of [ids[0], draft]) assert.ok(readdirSync(`${top}/snapshots/${name}`).includes("note"), name);
+    });
+  });
+
+  test("says what it deleted when that was link sets alone", async () => {
+    const image = world.copy(seven);
+    const { linkSets } = await answer<Plan>(image, "gc", "--dry-run");
+    const { stdout } = await on(image, "gc");
+    assert.match(stdout, new RegExp(`^Deleted ${linkSets.length} link sets`, "m"));
+    assert.match((await on(image, "gc")).stdout, /^Nothing to delete\.$/m);
+  });
+
   test("only root can read a generation's record: its command may hold a secret", () => {
     mounted(seven, (top) => {
       for (const id of ids) assert.equal(statSync(`${top}/snapshots/${id}/generation.json`).mode & 0o777, 0o600, id);

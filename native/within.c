@@ -1,4 +1,5 @@
-/* Names below an open directory, which openat2(2) keeps there. `resolve` says what they may lead through. */
+/* Names below an open directory, which openat2(2) keeps there. `resolve` says what they may lead through. Errors of the
+ * calls that write have names in -at: src/host/kernel/failure.ts knows by them that the path is no path of the machine. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ static int missing(void) { return errno == ENOENT || errno == ENOTDIR; }
 static FN(at_open) {
     DIR_AND_PATH;
     int fd = open_within(dir, path, arg_int(ctx, argv[2]), arg_int(ctx, argv[3]), arg_int(ctx, argv[4]));
-    return fd < 0 ? throw_errno(ctx, errno, "open", path) : JS_NewInt32(ctx, fd);
+    return fd < 0 ? throw_errno(ctx, errno, "openat", path) : JS_NewInt32(ctx, fd);
 }
 
 /* statAt(dir, path, follow, resolve): null when nothing is there. */
@@ -138,21 +139,21 @@ static int open_holder(int dir, const char *path, uint64_t resolve, const char *
 static FN(at_mkdir) {
     DIR_AND_PATH;
     HOLDER(argv[3]);
-    RESULT("mkdir", path, holder < 0 ? -1 : mkdirat(holder, name, arg_int(ctx, argv[2])));
+    RESULT("mkdirat", path, holder < 0 ? -1 : mkdirat(holder, name, arg_int(ctx, argv[2])));
 }
 
 /* unlinkAt(dir, path, resolve) */
 static FN(at_unlink) {
     DIR_AND_PATH;
     HOLDER(argv[2]);
-    RESULT("unlink", path, holder < 0 ? -1 : unlinkat(holder, name, 0));
+    RESULT("unlinkat", path, holder < 0 ? -1 : unlinkat(holder, name, 0));
 }
 
 /* rmdirAt(dir, path, resolve) */
 static FN(at_rmdir) {
     DIR_AND_PATH;
     HOLDER(argv[2]);
-    RESULT("rmdir", path, holder < 0 ? -1 : unlinkat(holder, name, AT_REMOVEDIR));
+    RESULT("unlinkat", path, holder < 0 ? -1 : unlinkat(holder, name, AT_REMOVEDIR));
 }
 
 /* symlinkAt(dir, path, target, resolve) */
@@ -160,7 +161,7 @@ static FN(at_symlink) {
     DIR_AND_PATH;
     TEXT(target, 2);
     HOLDER(argv[3]);
-    RESULT("symlink", path, holder < 0 ? -1 : symlinkat(target, holder, name));
+    RESULT("symlinkat", path, holder < 0 ? -1 : symlinkat(target, holder, name));
 }
 
 /* renameAt(dir, from, to, flags, resolve): flags as of renameat2(2); 0 replaces the target. */
@@ -170,7 +171,7 @@ static FN(at_rename) {
     HOLDER(argv[4]);
     const char *last;
     OPENED(target, holder < 0 ? -1 : open_holder(dir, to, arg_int(ctx, argv[4]), &last));
-    RESULT("rename", to, target < 0 ? -1 : syscall(SYS_renameat2, holder, name, target, last, arg_int(ctx, argv[3])));
+    RESULT("renameat", to, target < 0 ? -1 : syscall(SYS_renameat2, holder, name, target, last, arg_int(ctx, argv[3])));
 }
 
 static FN(at_fchmod) { RESULT("chmod", NULL, fchmod(arg_int(ctx, argv[0]), arg_int(ctx, argv[1]))); }

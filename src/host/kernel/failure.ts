@@ -24,8 +24,12 @@ function firstCause(error: unknown): unknown {
   return error;
 }
 
-/** Where a path lies: on the volume, or on a root of it that a draft's programs see, in /run, or anywhere else. */
-function placeOf(path: string | null): "volume" | "run" | "elsewhere" {
+/** The calls whose names lie below a volume's top level or in a root of it: native/within.c and native/volume.c. */
+const BELOW = /^(?:(?:open|mkdir|unlink|symlink|rename)at$|subvolume )/;
+
+/** Where a path lies: on the volume, or on a root of it that a draft's programs see, in memory, or anywhere else. */
+function placeOf({ call, path }: SysError): "volume" | "run" | "elsewhere" {
+  if (BELOW.test(call)) return /^\/(run|tmp|dev)(\/|$)/.test(path ?? "") ? "run" : "volume";
   if (path === null || /^\/run\/firn\/(volume|root(?!\/(run|tmp|dev)(\/|$)))(\/|$)/.test(path)) return "volume";
   return /^\/run(\/|$)/.test(path) ? "run" : "elsewhere";
 }
@@ -39,11 +43,14 @@ const room = {
   elsewhere: "This is not the volume: make room there.",
 } as const;
 
+/** What stands in the way of root. */
+const FLAGGED = "a flag of the file may forbid it (`lsattr`), or a container that was not given the device.";
+
 /** What a failed system call means to a user, by what it happened to; undefined when it was none. */
 function systemFailure(error: unknown): Problem | undefined {
   if (!(error instanceof SysError)) return undefined;
   const { message } = error;
-  const place = placeOf(error.path);
+  const place = placeOf(error);
   switch (error.code) {
     case "ENOSPC":
     case "EDQUOT":
@@ -57,11 +64,9 @@ function systemFailure(error: unknown): Problem | undefined {
       };
     case "EPERM":
     case "EACCES":
-      return {
-        code: "E_NOT_ROOT",
-        message: `${message}.`,
-        hint: "Run it as root. A container must also be given the device.",
-      };
+      // Only root gets as far as that.
+      if (BELOW.test(error.call)) return { code: "E_FILE", message: `${message}.`, hint: `For root too ${FLAGGED}` };
+      return { code: "E_NOT_ROOT", message: `${message}.`, hint: `Run it as root. For root too ${FLAGGED}` };
     default:
       return { code: "E_FILE", message: `${message}.` };
   }

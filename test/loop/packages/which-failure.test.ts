@@ -9,11 +9,12 @@ import { alpineMirror } from "../../fixtures/fixtures.ts";
 import { firnBehind } from "../../kit/firn.ts";
 import { assertRefused, assertUntouched } from "../../kit/refused.ts";
 import { requires } from "../../kit/requires.ts";
-import { answer, attempt, run, succeeded } from "../../kit/verbs.ts";
+import { traced } from "../../kit/trace.ts";
+import { answer, attempt, commandLine, run, succeeded } from "../../kit/verbs.ts";
 import { assertWhole } from "../../kit/volume.ts";
 import { ownWorld } from "../../kit/world.ts";
 
-describe("which failure it was", { skip: requires("root", "loop", "mirror") }, () => {
+describe("which failure it was", { skip: requires("root", "loop", "mirror", "strace") }, () => {
   const world = ownWorld();
   let server: Server;
   let url = "";
@@ -51,6 +52,19 @@ describe("which failure it was", { skip: requires("root", "loop", "mirror") }, (
     const ran = await run(image, "upgrade", "-X", `${url}/v3.19.1`, "-X", `${url}/v3.19.4`);
     assertRefused(ran, { code: "E_NO_SPACE", message: /This needs .* are free/ });
     assertWhole(image);
+  });
+
+  test("a name below the volume that cannot be made is a failure of the volume, whatever stands in the way", async () => {
+    const image = await world.image();
+    for (const [error, code, hint] of [
+      ["ENOSPC", "E_NO_SPACE", /firn gc/],
+      ["EROFS", "E_VOLUME_READONLY", /^/],
+      ["EPERM", "E_FILE", /lsattr/],
+    ] as const) {
+      const inject = `mkdirat:error=${error}:when=1+`;
+      const ran = await traced(commandLine(image, "run", "--", "touch", "/etc/x"), "mkdirat", inject);
+      assertUntouched(ran, { code, message: /mkdirat snapshots/, hint });
+    }
   });
 
   test("a /run that is full or read-only is not the volume: gc is of no use there", async () => {

@@ -114,6 +114,18 @@ test("only what nobody foresaw is an internal error", () => {
     assert.match(problemOf(new SysError("ENOSPC", "write", path, "reason")).hint ?? "", hint, path ?? "");
     assert.equal(problemOf(new SysError("EROFS", "mkdir", path, "reason")).code, code, path ?? "");
   }
+  for (const call of ["openat", "mkdirat", "unlinkat", "symlinkat", "renameat", "subvolume snapshot"]) {
+    const failed = (code: string, path: string): ReturnType<typeof problemOf> =>
+      problemOf(new SysError(code, call, path, "reason"));
+    for (const path of ["snapshots/x", "/etc/fstab", "@"]) {
+      assert.match(failed("ENOSPC", path).hint ?? "", /firn gc/);
+      assert.equal(failed("EROFS", path).code, "E_VOLUME_READONLY", call);
+      assert.equal(failed("EPERM", path).code, "E_FILE");
+      assert.match(failed("EPERM", path).hint ?? "", /lsattr/);
+    }
+    assert.match(failed("ENOSPC", "/run/firn/prompt").hint ?? "", /\/run is in memory/);
+  }
+  assert.match(problemOf(new SysError("EPERM", "mount", "/x", "reason")).hint ?? "", /as root.*lsattr/);
   assert.match(problemOf(new TypeError("x is undefined")).message, /x is undefined/);
   assert.equal(problemOf(new TypeError("x")).code, "E_INTERNAL");
   const released = Object.assign(new Error(), { name: "SuppressedError", error: new Error("later") });

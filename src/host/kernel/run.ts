@@ -20,8 +20,8 @@ export interface RunOptions {
   keepStdout?: boolean;
   /** At the terminal: called when the program has asked its init, which firn is, to reboot or halt. */
   onReboot?: () => void;
-  /** Called with each line of stdout as it comes. */
-  onLine?: (line: string) => void;
+  /** Called with each line of stdout as it comes, and how many lines of stderr have come before it. */
+  onLine?: (line: string, saidBefore: number) => void;
 }
 
 export interface Finished {
@@ -172,17 +172,19 @@ const PATIENCE = 10_000;
 function collect(
   fds: number[],
   pid: number,
-  onLine?: (line: string) => void,
+  onLine?: (line: string, saidBefore: number) => void,
 ): { status: number; stdout: string; stderr: string } {
   const parts = fds.map((): Uint8Array[] => []);
   let open = fds;
   let line: Uint8Array[] = [];
+  let said = 0;
   const ended = watch(pid);
   // A child that closed its pipes ends at once as a rule: looked at soon, then ever less often.
   let pause = 1;
   while (open.length > 0 || ended.status() === undefined) {
     const ready = sys.poll(open, open.length > 0 ? ended.pause() : (pause = Math.min(pause * 2, LOOK)));
-    for (const fd of ready) {
+    // stdout first: what came on stderr in the same moment may be of later.
+    for (const fd of fds.filter((one) => ready.includes(one))) {
       const bytes = new Uint8Array(sys.read(fd, 65_536));
       if (bytes.length === 0) {
         open = open.filter((other) => other !== fd);
@@ -190,7 +192,8 @@ function collect(
       }
       const index = fds.indexOf(fd);
       parts[index]?.push(bytes);
-      if (index === 0 && onLine) line = emitLines([...line, bytes], onLine);
+      if (index === 0 && onLine) line = emitLines([...line, bytes], (text) => onLine(text, said));
+      if (index === 1) said += bytes.filter((byte) => byte === 10).length;
     }
     if (ended.saidAll(ready.length === 0)) break;
   }

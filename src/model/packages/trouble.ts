@@ -8,6 +8,8 @@ export interface ApkOutput {
   status: number;
   stdout: string;
   stderr: string;
+  /** How many lines of stderr came before the first script ran; undefined when none did. */
+  beforeScripts?: number;
 }
 
 /** A name that no repository provides, and who wants it: `world[foo]` for what the user asked for. */
@@ -45,6 +47,11 @@ const packageLine = /^ERROR: (\S+-[0-9]\S*-r\d+): (.+)$/;
 const fileLine = /^ERROR: (\/\S+\.apk): (.+)$/;
 const scriptLine =
   /^ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (?:script )?(exited .+|killed .+|stopped .+)$/;
+
+/** Whether a line of apk's stdout says that a script runs now, to which apk lends its stderr. */
+export function startsScript(line: string): boolean {
+  return /^Executing \S+\.((pre|post)-(install|upgrade|deinstall)|trigger)$/.test(line);
+}
 
 function problem(code: Problem["code"], message: string, hint?: string): Problem {
   return hint === undefined ? { code, message } : { code, message, hint };
@@ -176,12 +183,15 @@ function databaseProblem(reason: string): Problem {
 
 /**
  * What went wrong in a run of apk, whatever its exit code says: apk exits with 0 when a repository is missing or its
- * signature is not trusted, and when a trigger failed. A script's own output does not count unless apk reports the
- * script. Undefined when all went well.
+ * signature is not trusted, and when a trigger failed. Where scripts ran, any line may be theirs: repositories and the
+ * database are told of before, and what apk tells of packages afterwards counts only when it ends as failed. Undefined
+ * when all went well.
  */
 export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTrouble | undefined {
   const lines = output.stderr.split("\n");
-  for (const line of lines) {
+  const own = lines.slice(0, output.beforeScripts);
+  const counted = output.status === 0 ? own : lines;
+  for (const line of own) {
     const match = repositoryLine.exec(line);
     if (match)
       return { problem: repositoryProblem(match[1] ?? "", match[2] ?? "", context), unsure: ambiguous.test(line) };
@@ -192,14 +202,18 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
   for (const line of lines) {
     const script = scriptLine.exec(line);
     if (script) scripts.push(`${script[1]}: its ${script[2]} script ${script[3]}`);
+  }
+  for (const line of counted) {
     const entry = packageLine.exec(line);
     if (entry) first ??= packageProblem(entry[1] ?? "", entry[2] ?? "");
+    if (line.startsWith("ERROR: ") && line.includes("No space left on device")) space = true;
+  }
+  for (const line of own) {
     const file = fileLine.exec(line);
     if (file) first ??= fileProblem(file[1] ?? "", file[2] ?? "", context);
     const database =
       /^ERROR: (?:Unable to lock database|Unable to (?:open|read) .*|Failed to open apk database): (.+)$/.exec(line);
     if (database) first ??= databaseProblem(database[1] ?? "");
-    if (line.startsWith("ERROR: ") && line.includes("No space left on device")) space = true;
     const tag = /^WARNING: The repository tag for world dependency '(.+)' does not exist$/.exec(line);
     if (tag)
       first ??= problem(
@@ -209,7 +223,7 @@ export function apkTrouble(output: ApkOutput, context: TroubleContext): ApkTroub
       );
   }
   if (space) return { problem: problem("E_NO_SPACE", "The filesystem filled up while packages were installed.") };
-  if (first !== undefined) return { problem: first, unsure: lines.some((line) => ambiguous.test(line)) };
+  if (first !== undefined) return { problem: first, unsure: counted.some((line) => ambiguous.test(line)) };
   if (scripts.length > 0) {
     const told = lines.filter((line) => line !== "" && !scriptLine.test(line)).slice(-5);
     const hint = "Leave the package out, or give its script what it needs.";

@@ -39,6 +39,14 @@ import {
   work,
 } from "../../kit/probes/apk-world.ts";
 
+/** Words of apk's, from a script that borrows them. */
+const LIES = [
+  "ERROR: only words",
+  "ERROR: Unable to lock database: temporary error",
+  "WARNING: Ignoring http://evil/x: UNTRUSTED signature",
+  "ERROR: jq-1.7-r0: UNTRUSTED signature\\n",
+].join("\\n");
+
 before(open);
 after(close);
 
@@ -233,7 +241,7 @@ test("each way in which a package can fail has its own code", { skip }, async ()
     [
       await make("pre-fails", { scripts: { "pre-install": "#!/bin/sh\necho told you >&2\nexit 3\n" } }),
       await make("post-fails", { scripts: { "post-install": "#!/bin/sh\nexit 1\n" } }),
-      await make("talks", { scripts: { "post-install": "#!/bin/sh\necho ERROR: only words >&2\nexit 0\n" } }),
+      await make("talks", { scripts: { "post-install": `#!/bin/sh\nprintf "${LIES}" >&2\n` } }),
       await make("trigger-fails", { scripts: { trigger: "#!/bin/sh\nexit 5\n" }, triggers: ["/usr/share"] }),
       await make("one", { entries: shared }),
       await make("two", { entries: shared }),

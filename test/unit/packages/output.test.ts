@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseChanges, parseStep } from "../../../src/model/packages/output.ts";
-import { apkTrouble, type ApkTrouble } from "../../../src/model/packages/trouble.ts";
+import { apkTrouble, startsScript, type ApkTrouble } from "../../../src/model/packages/trouble.ts";
 
 /** The trouble in a run whose repositories the user calls as apk does. */
 const troubleIn = (stderr: string, status: number, stdout = ""): ApkTrouble | undefined =>
@@ -45,6 +45,27 @@ test("every kind of step is read", () => {
   }
   for (const line of ["Executing busybox-1.36.1-r15.post-install", "OK: 10 MiB in 25 packages", "(1/2) words", ""])
     assert.equal(parseStep(line), undefined);
+});
+
+test("what a script says is its own, however much it looks like a word of apk's", () => {
+  const said = [
+    "ERROR: Unable to lock database: temporary error",
+    "WARNING: Ignoring http://evil/x: UNTRUSTED signature",
+    "WARNING: opening http://evil/x: could not connect to server (check repositories file)",
+    "ERROR: jq-1.7-r0: UNTRUSTED signature",
+    "ERROR: /tmp/a.apk: UNTRUSTED signature",
+    "ERROR: cp: No space left on device",
+  ];
+  const context = { shown: {}, keys: () => [] };
+  const stdout = "(1/1) Installing a (1-r0)\nExecuting a-1-r0.post-install\nOK: 1 MiB in 1 packages";
+  for (const line of said) {
+    assert.equal(apkTrouble({ status: 0, stdout, stderr: `${line}\n`, beforeScripts: 0 }, context), undefined, line);
+    assert.notEqual(apkTrouble({ status: 0, stdout, stderr: `${line}\n`, beforeScripts: 1 }, context), undefined);
+  }
+  const failed = `${said[0]}\nERROR: a-1-r0.post-install: script exited with error 1\n`;
+  const trouble = apkTrouble({ status: 1, stdout, stderr: failed, beforeScripts: 0 }, context);
+  assert.equal(trouble?.problem.code, "E_PACKAGE_SCRIPT");
+  assert.ok(startsScript("Executing busybox-1.36.1-r15.trigger") && !startsScript("(1/1) Executing"));
 });
 
 test("the two phases of a self-upgrade are one list of changes", () => {

@@ -1,4 +1,4 @@
-import { apkTrouble, type ApkTrouble } from "../../../model/packages/trouble.ts";
+import { apkTrouble, startsScript, type ApkTrouble } from "../../../model/packages/trouble.ts";
 import { isLocalRepository, repositoryPlace } from "../../../model/packages/conf.ts";
 import { isPackageFile } from "../../../model/packages/constraint.ts";
 import { FirnError, type Problem } from "../../../model/problem.ts";
@@ -100,8 +100,11 @@ export interface Invocation {
   onLine?: (line: string) => void;
 }
 
+/** A run of apk: what it printed, and of its stderr the lines that came before any script ran. */
+type ApkRun = Finished & { readonly beforeScripts?: number };
+
 /** Runs apk and gives what it printed, whatever that was. */
-export function invoke(target: ApkTarget, args: readonly string[], options: Invocation = {}): Finished {
+export function invoke(target: ApkTarget, args: readonly string[], options: Invocation = {}): ApkRun {
   const tool = target.tool ?? { argv: ["apk"] };
   const root = options.root ?? target.root;
   const cache = options.cacheDir === undefined ? (cacheUsable(target) ? target.cacheDir : null) : options.cacheDir;
@@ -114,10 +117,14 @@ export function invoke(target: ApkTarget, args: readonly string[], options: Invo
     ...["--no-progress", "--no-interactive"],
     ...args,
   ];
-  return tryRun(argv, {
-    env: { ...UNCONFIGURED, ...proxySettings(), ...tool.env },
-    ...given({ chroot: target.chroot, onLine: options.onLine }),
-  });
+  let beforeScripts: number | undefined;
+  const onLine = (line: string, saidBefore: number): void => {
+    if (startsScript(line)) beforeScripts ??= saidBefore;
+    options.onLine?.(line);
+  };
+  const env = { ...UNCONFIGURED, ...proxySettings(), ...tool.env };
+  const finished = tryRun(argv, { env, onLine, ...given({ chroot: target.chroot }) });
+  return { ...finished, ...given({ beforeScripts }) };
 }
 
 /** Killed by SIGSEGV. */
@@ -133,7 +140,7 @@ function crash({ shown = {} }: ApkTarget): Problem {
 }
 
 /** The error for a run that went wrong, or undefined. apk's own exit code says too little: see apkTrouble. */
-export function troubleOf(target: ApkTarget, finished: Finished): ApkTrouble | undefined {
+export function troubleOf(target: ApkTarget, finished: ApkRun): ApkTrouble | undefined {
   const trouble = apkTrouble(finished, {
     shown: target.shown ?? {},
     keys: () => names(outside(target, target.keysDir)),

@@ -25,10 +25,13 @@ export function generationRoot(top: Within, id: GenerationId): Within {
   return top.root(`${layout.generation(id)}/${ROOT}`);
 }
 
+/** Bytes, of a template too. One with a hundred commons has a sixth of this. */
+export const LARGEST_FSTAB = 1 << 16;
+
 /** The fstab of a root; undefined where it has none that can be read. */
 export function fstabIn(root: Within): string | undefined {
   try {
-    return root.text("/etc/fstab");
+    return root.text("/etc/fstab", LARGEST_FSTAB);
   } catch (error) {
     if (isSysError(error)) return undefined;
     throw error;

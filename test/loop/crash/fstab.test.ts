@@ -167,6 +167,9 @@ describe("the fstab of the next generation", { skip }, () => {
       await on(image, "rollback");
       await on(image, "run", "--", "touch", "/etc/fourth");
       assert.deepEqual(mounts(image), inForce);
+      const grow = "yes '# mine' | head -n 20000 >> /etc/fstab";
+      assert.match((await on(image, "run", "--", "sh", "-c", grow)).stderr, /larger than 64 KiB: the template/);
+      assert.deepEqual(mounts(image), inForce);
     },
   );
 

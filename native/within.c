@@ -1,5 +1,6 @@
-/* Names below an open directory, which openat2(2) keeps there. `resolve` says what they may lead through. Errors of the
- * calls that write have names in -at: src/host/kernel/failure.ts knows by them that the path is no path of the machine. */
+/* Names below an open directory, which openat2(2) keeps there. `resolve` says what they may lead through. Calls that
+ * write are named in -at where they fail: src/host/kernel/failure.ts knows by it that a path is none of the machine's.
+ */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>

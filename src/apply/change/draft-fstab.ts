@@ -1,5 +1,5 @@
 /** The fstab of a draft: that of its base with what a person did to the template, then what the change did to it. */
-import { split } from "../../host/kernel/within.ts";
+import { split, type Within } from "../../host/kernel/within.ts";
 import { templateIn } from "../../host/volume/roots.ts";
 import { FirnError } from "../../model/problem.ts";
 import { PLACEHOLDER, commonsOf, mountPoints, parseFstab, renderFstab } from "../../model/volume/fstab.ts";
@@ -7,6 +7,11 @@ import { layout } from "../../model/volume/layout.ts";
 import { dropSubvolumeNumbers, mergeTemplate, mountsOwnRoot } from "../../model/volume/template.ts";
 import type { Work } from "../run-plan.ts";
 import { opened, type ChangeContext } from "./change-context.ts";
+
+function noteUnread(own: string | undefined, root: Within, { report }: ChangeContext): void {
+  if (own === undefined && root.exists("/etc/fstab"))
+    report.note("/etc/fstab cannot be read, or is larger than 64 KiB: the template takes its place.");
+}
 
 /** Takes up what a person did to the template, before the change looks at it. */
 export function mergeFstab(context: ChangeContext): void {
@@ -16,6 +21,7 @@ export function mergeFstab(context: ChangeContext): void {
   const { text, contested } = mergeTemplate(state.templateEdit, own ?? state.templateEdit?.edited ?? "");
   for (const line of contested)
     report.note(`The template's line is left out, since ${base} has another for the same place: ${line}`);
+  noteUnread(own, root, context);
   if (text !== own) root.write("/etc/fstab", renderFstab(text, base));
 }
 
@@ -73,7 +79,9 @@ function makeMountPoints(template: string, context: ChangeContext, work: Work): 
 export function writeFstab(context: ChangeContext, work: Work): void {
   const { state, report } = context;
   const { root, id } = opened(context);
-  const { text, dropped } = dropSubvolumeNumbers(templateIn(root) ?? state.template ?? "");
+  const own = templateIn(root);
+  noteUnread(own, root, context);
+  const { text, dropped } = dropSubvolumeNumbers(own ?? state.template ?? "");
   for (const what of dropped) report.note(`fstab: ${what} is left out, since the subvolume is named beside it.`);
   requireRootLine(text);
   root.write("/etc/fstab", renderFstab(text, id));

@@ -20,14 +20,15 @@ import { makeChange } from "./make-change.ts";
 import { mergeFstab, writeFstab } from "./draft-fstab.ts";
 import { checkKernels, flavorsOf, recordOf } from "./record.ts";
 
-/** Throws E_NESTED for a subvolume in the draft: sealing would leave it writable, and a snapshot of it is empty. */
-function refuseNested(root: Within): void {
+/** Throws E_NESTED for a subvolume in a root, of which `consequence` is true. `wayOut`, given the first one's path. */
+function refuseNested(root: Within, inside: string, consequence: string, wayOut: (path: string) => string): void {
   const [first, ...others] = nestedSubvolumes(root).map((path) => `/${path}`);
   if (first === undefined) return;
+  const what = others.length === 0 ? "is a subvolume" : "are subvolumes";
   throw new FirnError(
     "E_NESTED",
-    `${[first, ...others].join(", ")} ${others.length === 0 ? "is a subvolume" : "are subvolumes"} of its own inside the generation: read-only it would not become, and the next one would find it empty.`,
-    `Make it a directory, or share it between the generations: firn commons add ${first}.`,
+    `${[first, ...others].join(", ")} ${what} of its own inside ${inside}: ${consequence}.`,
+    wayOut(first),
   );
 }
 
@@ -44,6 +45,13 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
   },
   fetch: (_, { prepared }) => prepared.fetch(),
   "open-draft": ({ id, base }, context, work) => {
+    if (base !== undefined)
+      refuseNested(
+        context.store.root(base),
+        base,
+        "what is made from it would find it empty",
+        () => "Start from another generation (--base), or make it a directory there by hand.",
+      );
     const draft = context.store.openDraft(id, base);
     if (context.keepDraft) work.undo(() => context.store.keep(draft), "draft kept", draftName(id));
     else work.undo(() => context.store.takeBack(draft), "draft discarded");
@@ -88,7 +96,13 @@ export const changeExecutors: Executors<ChangeStep, ChangeContext> = {
     context.kernel = checkKernels(context);
   },
   seal: (_, context) => {
-    refuseNested(opened(context).root);
+    // Sealing would leave it writable, and a snapshot of it is empty.
+    refuseNested(
+      opened(context).root,
+      "the generation",
+      "read-only it would not become, and the next one would find it empty",
+      (path) => `Make it a directory, or share it between the generations: firn commons add ${path}.`,
+    );
     const record = recordOf(context, context.kernel);
     context.store.seal(opened(context), record);
     context.record = record;

@@ -78,6 +78,9 @@ export function problemOf(thrown: unknown): Problem {
   if (error instanceof FirnError) return error.problem;
   const failure = systemFailure(error);
   if (failure !== undefined) return failure;
+  // The engine's own words (JS_ThrowStackOverflow in quickjs.c).
+  if (error instanceof Error && error.name === "InternalError" && error.message === "stack overflow")
+    return { code: "E_FILE", message: "Folders are nested too deep for firn." };
   const hint = "This is a defect of firn.";
   if (!(error instanceof Error)) return { code: "E_INTERNAL", message: String(error), hint };
   return { code: "E_INTERNAL", message: error.message, details: (error.stack ?? "").trimEnd().split("\n"), hint };

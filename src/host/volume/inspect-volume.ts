@@ -21,7 +21,7 @@ import {
 import { isSysError } from "../kernel/failure.ts";
 import { names, readLink, readText } from "../kernel/files.ts";
 import type { Within } from "../kernel/within.ts";
-import { commonsMadeWith, generationRoot, templateFor, templateOf } from "./roots.ts";
+import { LARGEST_FSTAB, commonsMadeWith, generationRoot, templateFor, templateOf } from "./roots.ts";
 import { spaceOf } from "./space.ts";
 import { changedInodes, filesystemUuid } from "../kernel/subvolumes.ts";
 import { isSubvolume, subvolumeInfo } from "./btrfs.ts";
@@ -83,9 +83,6 @@ function readSlots(
     dangling: menu.flatMap((id, slot) => (id === undefined ? [slot] : [])),
   };
 }
-
-/** Bytes. A template with a hundred commons has a fiftieth of this. */
-const LARGEST_TEMPLATE = 1 << 20;
 
 /** Bytes. A record with the changes of a thousand packages has a tenth of this. */
 const LARGEST_RECORD = 1 << 20;
@@ -213,7 +210,7 @@ function readFstabs(
       if (template !== undefined) yield template;
     }
   }
-  const file = ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_TEMPLATE));
+  const file = ifReadable(unread, layout.fstab, () => top.text(layout.fstab, LARGEST_FSTAB));
   const templateEdit = file === undefined || file.trim() === "" ? undefined : readTemplate(file, behind());
   const template = templateFor(slot0 && templateOf(top, slot0), templateEdit);
   return { template, templateEdit };

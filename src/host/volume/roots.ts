@@ -38,10 +38,13 @@ export function commonsMadeWith(top: Within, id: GenerationId, name: string | un
   return infoOf(commons.directory).created < infoOf(generationRoot(top, id).directory).created ? undefined : name;
 }
 
+/** Bytes, of a template too. One with a hundred commons has a sixth of this. */
+export const LARGEST_FSTAB = 1 << 16;
+
 /** The fstab of a root; undefined where it has none that can be read. */
 export function fstabIn(root: Within): string | undefined {
   try {
-    return root.text("/etc/fstab");
+    return root.text("/etc/fstab", LARGEST_FSTAB);
   } catch (error) {
     if (isSysError(error)) return undefined;
     throw error;

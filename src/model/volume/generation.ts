@@ -45,7 +45,8 @@ const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = 
   parent: isText,
   created: isText,
   kernel: isText,
-  flavor: isText,
+  // It and the next are parts of file names.
+  flavor: (value) => isText(value) && /^[\w.-]+$/.test(value as string),
   release: isText,
   description: isText,
   command: isText,
@@ -54,7 +55,7 @@ const believable: Record<keyof GenerationRecord, (value: unknown) => boolean> = 
     typeof value === "object" && value !== null && Object.values(value).every((item) => typeof item === "number"),
   installedBytes: (value) => typeof value === "number",
   conflicts: (value) => isListOf(value, isText),
-  commons: isText,
+  commons: (value) => isText(value) && /^@[^/\0]+$/.test(value as string),
   pinned: (value) => typeof value === "boolean",
   verdict: (value) => value === "good" || value === "bad",
   installing: isText,

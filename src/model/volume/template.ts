@@ -60,17 +60,24 @@ function subject(line: string): string | undefined {
 export function mergeTemplate(edit: TemplateEdit | undefined, now: string): { text: string; contested: string[] } {
   if (edit === undefined || edit.edited === edit.written || edit.edited === now) return { text: now, contested: [] };
   if (now === edit.written) return { text: edit.edited, contested: [] };
-  const before = edit.written.split("\n");
+  const before = new Set(edit.written.split("\n"));
   const edited = edit.edited.split("\n");
+  const kept = new Set(edited);
   const lines = ended(now).split("\n");
-  const merged = lines.filter((line) => edited.includes(line) || !before.includes(line));
+  const there = new Set(lines);
+  const merged = lines.filter((line) => kept.has(line) || !before.has(line));
+  const subjects = new Set(merged.map(subject));
   const contested: string[] = [];
   edited.forEach((line, at) => {
-    if (before.includes(line) || lines.includes(line)) return;
+    if (before.has(line) || there.has(line)) return;
     const about = subject(line);
+    if (about !== undefined && subjects.has(about)) {
+      contested.push(line);
+      return;
+    }
     const after = merged.indexOf(edited[at - 1] ?? "");
-    if (about !== undefined && merged.some((other) => subject(other) === about)) contested.push(line);
-    else merged.splice(after < 0 ? merged.length - 1 : after + 1, 0, line);
+    merged.splice(after < 0 ? merged.length - 1 : after + 1, 0, line);
+    subjects.add(about);
   });
   return { text: merged.join("\n"), contested };
 }

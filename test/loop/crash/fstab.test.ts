@@ -153,6 +153,26 @@ describe("the fstab of the next generation", { skip }, () => {
     }
   });
 
+  test(
+    "is read up to 64 KiB: a larger one, or a larger template, stops nothing and takes no time",
+    { timeout: 30_000 },
+    async () => {
+      const image = world.copy(two);
+      const lines = Array.from({ length: 20_000 }, (_, line) => `/x${line} /y${line}\n`).join("");
+      byHand(image, (text) => text + lines);
+      assert.match((await on(image, "status")).stdout, /^\/fstab cannot be read/m);
+      await on(image, "run", "--", "touch", "/etc/third");
+      const inForce = mounts(image);
+      byHand(image, (text) => text + lines);
+      await on(image, "rollback");
+      await on(image, "run", "--", "touch", "/etc/fourth");
+      assert.deepEqual(mounts(image), inForce);
+      const grow = "yes '# mine' | head -n 20000 >> /etc/fstab";
+      assert.match((await on(image, "run", "--", "sh", "-c", grow)).stderr, /larger than 64 KiB: the template/);
+      assert.deepEqual(mounts(image), inForce);
+    },
+  );
+
   test("may ask for a compression that there is not: a note names it, and every command goes on", async () => {
     const image = world.copy(two);
     byHand(image, (text) => text.replaceAll(/compress=\w+/g, "compress=zsdt"));

@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { before, describe, test } from "node:test";
 import { ACL, NET_RAW, buildAttributeTool } from "../../kit/probes/attribute-tool.ts";
 import { firn, firnBinary } from "../../kit/firn.ts";
+import { assertRefused } from "../../kit/refused.ts";
 import { requires } from "../../kit/requires.ts";
 import { answer, commandLine, on } from "../../kit/verbs.ts";
 import { mounted } from "../../kit/volume.ts";
@@ -92,6 +93,13 @@ describe("what a tree has beside names, sizes and times of files", { skip }, () 
       assert.ok(readFileSync(`${root}/etc/fstab`, "latin1").includes("# n\xe9v\xc3\xa9\n"));
       assert.ok(readFileSync(`${top}/fstab`, "latin1").includes("# n\xe9v\xc3\xa9\n"));
     });
+  });
+
+  test("folders nested deeper than firn goes are said to be, without pages of its inside", async () => {
+    const deep = world.copy(image);
+    const nest = "cd /opt; n=0; while [ $n -lt 1500 ]; do mkdir d; cd d; n=$((n+1)); done";
+    const ran = await firn(commandLine(deep, "run", "--", "sh", "-c", nest));
+    assertRefused(ran, { code: "E_FILE", message: /nested too deep/ });
   });
 
   test("reading everything is no change", async () => {

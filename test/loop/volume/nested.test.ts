@@ -76,6 +76,20 @@ describe("a subvolume inside a generation", { skip }, () => {
     assertWhole(image);
   });
 
+  test("made by hand in a sealed generation is not lost in the next one: that is refused, and another base works", async () => {
+    const image = await world.image();
+    const first = (await list(image)).generations[0]?.id ?? "";
+    await on(image, "run", "--", "touch", "/etc/one");
+    mounted(image, (top) => nest(`${top}/current/0/@`), "rw");
+    const before = assertWhole(image);
+    const error = await refused("E_NESTED", image, "run", "--", "touch", "/etc/two");
+    assert.match(error.message, /^\/opt\/(z|deep\/er\/y), .* are subvolumes of its own inside 2/);
+    assert.match(error.hint ?? "", /--base/);
+    assert.equal((error as { effect?: string }).effect, "nothing changed");
+    assert.deepEqual(assertWhole(image), before);
+    await on(image, "run", "--base", first, "--", "touch", "/etc/two");
+  });
+
   test("is refused before it is sealed, with the way out; the draft goes, and later changes go on", async () => {
     const image = await world.image();
     const program = "/usr/local/bin/nest";

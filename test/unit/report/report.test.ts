@@ -126,6 +126,8 @@ test("only what nobody foresaw is an internal error", () => {
     assert.match(failed("ENOSPC", "/run/firn/prompt").hint ?? "", /\/run is in memory/);
   }
   assert.match(problemOf(new SysError("EPERM", "mount", "/x", "reason")).hint ?? "", /as root.*lsattr/);
+  const overflow = Object.assign(new Error("stack overflow"), { name: "InternalError" });
+  assert.deepEqual(problemOf(overflow), { code: "E_FILE", message: "Folders are nested too deep for firn." });
   assert.match(problemOf(new TypeError("x is undefined")).message, /x is undefined/);
   assert.equal(problemOf(new TypeError("x")).code, "E_INTERNAL");
   const released = Object.assign(new Error(), { name: "SuppressedError", error: new Error("later") });

@@ -167,5 +167,8 @@ test("a damaged record is an empty one, and a field of the wrong type is as if i
   const odd = `{"parent":1,"created":2,"kernel":[],"flavor":{},"release":3,"description":4,"command":false,"changes":"x",
     "installedBytes":"5","conflicts":{"a":1},"pinned":"no","verdict":"fine","installing":6}`;
   assert.deepEqual(parseRecord(odd), {});
+  for (const name of ["", "a\0b", "a/b", "a b"]) assert.deepEqual(parseRecord(JSON.stringify({ flavor: name })), {});
+  for (const name of ["", "@", "a", "@a\0b", "@a/b", "../snapshots/a"])
+    assert.deepEqual(parseRecord(JSON.stringify({ commons: name })), {});
   assert.deepEqual(parseRecord('{"changes":[{"name":"jq"}],"conflicts":[1]}'), {});
 });

@@ -40,6 +40,11 @@ const environment = {
   TZ: "UTC0",
 };
 
+/** Bytes that are kept of the beginning of what a program prints to stdout and stderr, and of the end of each. */
+const KEPT = [16 << 20, 1 << 20] as const;
+/** Reads after which a line is nobody's that firn waits for: a program's without line ends. */
+const LONGEST_LINE = 4096;
+
 /** Longest tail of stderr, in characters, that a failure carries. */
 const TAIL = 2000;
 
@@ -174,7 +179,7 @@ function collect(
   pid: number,
   onLine?: (line: string, saidBefore: number) => void,
 ): { status: number; stdout: string; stderr: string } {
-  const parts = fds.map((): Uint8Array[] => []);
+  const parts = fds.map((_, at) => new Kept(KEPT[at] ?? 0));
   let open = fds;
   let line: Uint8Array[] = [];
   let said = 0;
@@ -191,15 +196,48 @@ function collect(
         continue;
       }
       const index = fds.indexOf(fd);
-      parts[index]?.push(bytes);
+      parts[index]?.add(bytes);
       if (index === 0 && onLine) line = emitLines([...line, bytes], (text) => onLine(text, said));
+      if (line.length > LONGEST_LINE) line = [];
       if (index === 1) said += bytes.filter((byte) => byte === 10).length;
     }
     if (ended.saidAll(ready.length === 0)) break;
   }
   for (const fd of fds) sys.close(fd);
-  const [stdout = "", stderr = ""] = parts.map((chunks) => sys.decode(joined(chunks)));
+  const [stdout = "", stderr = ""] = parts.map((part) => part.text());
   return { status: ended.status() ?? 0, stdout, stderr };
+}
+
+/** The beginning and the end of what a program prints, which may be more than there is memory. */
+class Kept {
+  private readonly head: Uint8Array[] = [];
+  private readonly tail: Uint8Array[] = [];
+  private headBytes = 0;
+  private tailBytes = 0;
+  private leftOut = 0;
+
+  constructor(private readonly most: number) {}
+
+  add(bytes: Uint8Array): void {
+    if (this.headBytes < this.most) {
+      this.head.push(bytes);
+      this.headBytes += bytes.length;
+      return;
+    }
+    this.tail.push(bytes);
+    this.tailBytes += bytes.length;
+    while (this.tailBytes - (this.tail[0]?.length ?? 0) > this.most) {
+      const gone = this.tail.shift()?.length ?? 0;
+      this.tailBytes -= gone;
+      this.leftOut += gone;
+    }
+  }
+
+  text(): string {
+    if (this.leftOut === 0) return sys.decode(joined([...this.head, ...this.tail]));
+    const [start, end] = [this.head, this.tail].map((part) => sys.decode(joined(part)));
+    return `${start}\n(${this.leftOut} bytes are left out here)\n${end}`;
+  }
 }
 
 interface Watch {

@@ -7,7 +7,7 @@ import type { IndexStamp } from "../../model/packages/index.ts";
 import { refuseOlder, type PackageChange } from "../../model/packages/changes.ts";
 import { FirnError, orThrow } from "../../model/problem.ts";
 import { isExact, pinnedNames } from "../../model/packages/constraint.ts";
-import { goesBack } from "../../model/packages/release.ts";
+import { goesBack, isOffered } from "../../model/packages/release.ts";
 import type {
   Changed,
   Forecast,
@@ -81,6 +81,8 @@ function words({ verb, packages, release }: PackageWish, { files }: PackageSourc
 
 const MOUNT_IT = "Mount what is missing, name repositories with -X, or correct /etc/apk/repositories with `firn edit`.";
 
+const NAME_IT = "Check the release, or name its repositories: -X URL|DIR, whose address or index says that they are.";
+
 function isOlder({ kind }: PackageChange): boolean {
   return kind === "downgraded";
 }
@@ -100,7 +102,10 @@ function isUnasked(root: Within, { files }: PackageSources, wish: PackageWish): 
 function forecast(chroot: Chroot, sources: PackageSources, wish: PackageWish): Forecast {
   if (wish.verb !== "del" && sources.repositories.length + sources.files.length === 0 && sources.notes.length > 0)
     throw new FirnError("E_MIRROR", "Every repository is passed over, so there are no packages to be had.", MOUNT_IT);
-  const told = simulate(insideApk(chroot.path, sources), words(wish, sources));
+  const target = insideApk(chroot.path, sources);
+  if (wish.release !== undefined && !isOffered(wish.release, indexStamps(target)))
+    throw new FirnError("E_MIRROR", `No repository is of release ${wish.release}.`, NAME_IT);
+  const told = simulate(target, words(wish, sources));
   const bytes = sources.files.reduce((sum, { installedBytes }) => sum + installedBytes, 0);
   const simulation = {
     ...told,

@@ -127,7 +127,14 @@ export interface IndexStamp {
 export type IndexTimes = Readonly<Record<string, number>>;
 
 export function indexTimes(stamps: readonly IndexStamp[]): IndexTimes {
-  return Object.fromEntries(stamps.flatMap(({ place, written }) => (written > 0 ? [[place, written]] : [])));
+  return Object.fromEntries(
+    stamps.flatMap(({ place, written }) => (written > 0 ? [[withoutUser(place), written]] : [])),
+  );
+}
+
+/** An URL without `user:password@`, which a record that everybody may read would keep. */
+function withoutUser(place: string): string {
+  return place.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/, "$1");
 }
 
 function date(seconds: number): string {
@@ -148,14 +155,14 @@ export function judgeIndexes(
     if (wanted !== undefined && told !== undefined && wanted !== told)
       return refuse(
         "E_INDEX_RELEASE",
-        `${place}: what is there is of release ${told}, not ${wanted} (its index says ${quoted(description)}).`,
+        `${withoutUser(place)}: what is there is of release ${told}, not ${wanted} (its index says ${quoted(description)}).`,
         "The mirror mixes releases up, or somebody does. Try another mirror.",
       );
-    const before = last[place] ?? 0;
+    const before = last[withoutUser(place)] ?? 0;
     if (!allowOlder && written > 0 && written < before)
       return refuse(
         "E_INDEX_OLD",
-        `${place}: its index is of ${date(written)}, older than the one used last, of ${date(before)}.`,
+        `${withoutUser(place)}: its index is of ${date(written)}, older than the one used last, of ${date(before)}.`,
         "The mirror is behind, or somebody offers an old one: try again later, or another mirror. If it is meant: --allow-downgrade.",
       );
   }

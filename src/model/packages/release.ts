@@ -42,3 +42,12 @@ export function releaseTold(description: string): string | undefined {
   const number = /^v?(\d+\.\d+)(?=[._\s-]|$)/.exec(description)?.[1];
   return number === undefined ? undefined : `v${number}`;
 }
+
+/** Whether any of these indexes is of a release, by its address or by its own word. Of a name that moves: always. */
+export function isOffered(
+  release: string,
+  indexes: readonly { readonly place: string; readonly description: string }[],
+): boolean {
+  if (!release.startsWith("v")) return true;
+  return indexes.some((one) => releaseNamed(one.place) === release || releaseTold(one.description) === release);
+}

@@ -123,6 +123,11 @@ describe("indexes that were true once", { skip: requires("root", "loop", "mirror
       assert.ok(message.startsWith(`${folder}: `) && message.includes("not v3.20"), message);
       assert.ok(message.includes(told.replace("v3.19", "3.19")), message);
     }
+    for (const release of ["v3.99", "v3.20"]) {
+      const words = ["-X", laid("unrelated", newer), "--release", release];
+      const { message } = await refused("E_MIRROR", image, "upgrade", ...words);
+      assert.match(message, new RegExp(`No repository is of release ${release}`));
+    }
     const right = laid("right/v3.20/main", "v3.20.3");
     await on(image, "upgrade", "-X", right, "--keys-dir", keysDir, "--release", "v3.20", "--dry-run");
 

@@ -39,6 +39,15 @@ test("an index of another release than its address names is refused, whatever el
     assert.equal(judgeIndexes([stamp(1, description)], {}, false), undefined, description);
 });
 
+test("a mirror's user and password are not noted with it, and it is known again all the same", () => {
+  const secret = { ...stamp(2), place: "http://me:p@ss@mirror.example/alpine/v3.20/main" };
+  const noted = indexTimes([secret]);
+  assert.deepEqual(noted, { "http://mirror.example/alpine/v3.20/main": 2 });
+  const refusal = judgeIndexes([{ ...secret, written: 1 }], noted, false);
+  assert.equal(refusal?.problem.code, "E_INDEX_OLD");
+  assert.ok(!refusal?.problem.message.includes("p@ss"), refusal?.problem.message);
+});
+
 test("a place names a release by a folder of its own", () => {
   assert.equal(releaseNamed("/srv/v3.19/community"), "v3.19");
   for (const other of ["/srv/v3.19.1", "https://v3.20/main", "https://x/edge/main", "https://x/latest-stable/main"])

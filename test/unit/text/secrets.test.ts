@@ -12,6 +12,15 @@ test("private keys, passphrases and hashes of passwords are secrets, public keys
     "root:$6$salt$usFpHs1YxeqchMPqD4N8:1::::::",
     "x:$y$j9T$abcdefgh$",
     "$2b$10$abcdefghij",
+    "psk = x",
+    'network={ ssid="a" psk="x" }',
+    "[Interface]\nPrivateKey = aGVsbG8=",
+    "[Peer]\nPresharedKey=aGVsbG8=",
+    "[Security]\nPassphrase=x",
+    "kim:$apr1$abcdefgh$ijk",
+    "kim:{SHA}aGVsbG8gd29ybGQ=",
+    "userPassword: {SSHA}aGVsbG8gd29ybGQ=",
+    "machine a\nlogin b\npassword x\n",
   ];
   for (const text of secrets) assert.ok(holdsSecret(text), text);
   const open = [

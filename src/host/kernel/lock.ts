@@ -10,7 +10,8 @@ const POLL = 200;
 
 /**
  * The one writer of these media (see host/disk/medium.ts), until its scope ends or its process does. The locks are in
- * /run, so none survives a reboot. Throws E_LOCKED, naming who holds one, unless told to wait; undefined where nobody can tell it so.
+ * /run, so none survives a reboot. Throws E_LOCKED, naming who holds one, unless told to
+ * `wait`: undefined where nobody can say so.
  */
 export function lockMedia(
   media: readonly string[],

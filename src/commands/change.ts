@@ -8,10 +8,12 @@ import { generationRoot, templateFor, templateIn } from "../host/volume/roots.ts
 import { awaitFreed } from "../host/volume/space.ts";
 import type { Within } from "../host/kernel/within.ts";
 import { ownVariable, workingDirectory } from "../host/kernel/process.ts";
+import { isLocalRepository, repositoryPlace } from "../model/packages/conf.ts";
 import { isPackageFile } from "../model/packages/constraint.ts";
 import { absolutePath } from "../model/text/absolute-path.ts";
 import { parseRelease } from "../model/packages/release.ts";
 import { defaultFirnConfig, type FirnConfig } from "../model/machine/firn-toml.ts";
+import { quoted } from "../model/text/complaint.ts";
 import { withoutWords } from "../model/text/secrets.ts";
 import { approximateSize } from "../model/text/size.ts";
 import type { GenerationId } from "../model/volume/ids.ts";
@@ -49,10 +51,17 @@ export interface ChangeFlags extends WriteFlags {
   keepDraft?: boolean;
 }
 
+/** apk reads a repository as a line, and what follows a blank as something else. Throws E_USAGE. */
+function wholeRepository(repository: string): string {
+  const place = repositoryPlace(repository);
+  if (isLocalRepository(repository) || !/\s/.test(place)) return repository;
+  throw new FirnError("E_USAGE", `-X ${quoted(place)}: an address has no blanks.`, "Repeat -X for each repository.");
+}
+
 function sourceWish(flags: ChangeFlags, { upgrade: own }: FirnConfig, { running }: Volume): SourceWish {
   const here = workingDirectory();
   return {
-    repositories: (flags.repository ?? []).map((one) => repositoryFrom(here, one)),
+    repositories: (flags.repository ?? []).map((one) => wholeRepository(repositoryFrom(here, one))),
     keysDir: flags.keysDir === undefined ? undefined : absolutePath(flags.keysDir, here),
     // Relative to the file: /etc/firn.
     own: {

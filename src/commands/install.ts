@@ -154,7 +154,7 @@ export function install(flags: InstallFlags, [path = ""]: readonly string[]): Re
     checkPackages(prepared);
     confirm(disk, plan, flags, command.report);
     // Packages were fetched, and a person was asked, since it was looked at.
-    using _alone = lockMedia(mediaOf(path), "firn install", false, (text) => command.report.note(text));
+    using _alone = lockMedia(mediaOf(path), "firn install", undefined, (text) => command.report.note(text));
     const changed = refuseChanged(disk, inspectDisk(path));
     if (changed !== undefined) orThrow(changed);
     const target = { path: disk.path, kind: "disk" } as const;
@@ -175,7 +175,7 @@ export function image(flags: InstallFlags, [file = ""]: readonly string[]): Resu
     const path = absolutePath(file, workingDirectory());
     if (exists(path)) {
       // Another firn may be making it.
-      if (!flags.dryRun) lockMedia(mediaOf(path), "firn image", false, () => {})[Symbol.dispose]();
+      if (!flags.dryRun) lockMedia(mediaOf(path), "firn image", undefined, () => {})[Symbol.dispose]();
       throw FirnError.of(imageExists(file).problem);
     }
     using prepared = prepareInstall(config, flags.dryRun === true);

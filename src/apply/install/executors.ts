@@ -84,7 +84,7 @@ export const installExecutors: Executors<InstallStep, Installation> = {
     const { path } = context.target;
     const refusal = createImage(path, bytes, neededBytes);
     if (refusal !== undefined) orThrow(refusal);
-    context.lock = lockMedia(mediaOf(path), "firn image", false, (text) => context.report.note(text));
+    context.lock = lockMedia(mediaOf(path), "firn image", undefined, (text) => context.report.note(text));
     work.stands("nothing changed", path);
     work.undo(() => removeImage(path), "image removed");
   },

@@ -10,12 +10,13 @@ const POLL = 200;
 
 /**
  * The one writer of these media (see host/disk/medium.ts), until its scope ends or its process does. The locks are in
- * /run, so none survives a reboot. Throws E_LOCKED, naming who holds one, unless told to wait.
+ * /run, so none survives a reboot. Throws E_LOCKED, naming who holds one, unless told to
+ * `wait`: undefined where nobody can say so.
  */
 export function lockMedia(
   media: readonly string[],
   command: string,
-  wait: boolean,
+  wait: boolean | undefined,
   say: (text: string) => void,
 ): Disposable {
   const held: Disposable[] = [];
@@ -31,7 +32,7 @@ export function lockMedia(
   return { [Symbol.dispose]: release };
 }
 
-function lockOne(medium: string, command: string, wait: boolean, say: (text: string) => void): Disposable {
+function lockOne(medium: string, command: string, wait: boolean | undefined, say: (text: string) => void): Disposable {
   runDirectory("");
   const path = `${RUN}/lock.${medium}`;
   const fd = inRun(() => Fd.open(path, O.RDWR | O.CREAT, 0o600));
@@ -43,7 +44,7 @@ function lockOne(medium: string, command: string, wait: boolean, say: (text: str
       throw new FirnError(
         "E_LOCKED",
         `${holder} is changing this volume; reading it still works.`,
-        "Wait for it, or add --wait.",
+        wait === undefined ? "Wait for it." : "Wait for it, or add --wait.",
       );
     }
     if (!told) say(`Waiting for ${holderOf(path)}.`);

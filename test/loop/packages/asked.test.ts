@@ -1,5 +1,6 @@
 /** What apk is asked is what a person asked for: packages and no options, and nothing older unless it was meant. */
 import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { alpineMirror, fixtures } from "../../fixtures/fixtures.ts";
@@ -48,7 +49,9 @@ describe("what apk is asked", { skip: requires("root", "loop", "mirror") }, () =
     assert.equal((await answer(image, ...back, "v3.19", "--allow-downgrade")).release, "3.19.1");
 
     await on(image, "upgrade", ...newer);
-    const ran = await on(image, ...back, "v3.18");
+    const ofRelease = join(world.folder, "v3.18/main");
+    cpSync(v1, ofRelease, { recursive: true });
+    const ran = await on(image, ...back, "v3.18", "-X", ofRelease, "--keys-dir", keysDir);
     assert.match(ran.stderr, /v3\.18 is older than 3\.19\.4: packages become older/);
 
     const flags = ["--keys-dir", keysDir, "-X"];

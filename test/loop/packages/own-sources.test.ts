@@ -95,7 +95,9 @@ describe("what a system's own files name", { skip: requires("root", "loop", "mir
     const image = await world.image();
     const { tampered } = await fixtures();
     const folder = join(world.folder, "files");
-    mkdirSync(folder);
+    mkdirSync(join(folder, "folder.apk"), { recursive: true });
+    const blank = await plain(image, "upgrade", "-X", "http://a.example/one http://a.example/two");
+    assertUntouched(blank, { code: "E_USAGE", message: /^-X .*no blanks/, hint: /Repeat -X/ });
     const garbage = join(folder, "garbage.apk");
     writeFileSync(garbage, "hello");
     const newer = join(tampered, "x86_64/firn-test-damaged-1-r0.apk");
@@ -103,6 +105,7 @@ describe("what a system's own files name", { skip: requires("root", "loop", "mir
       [garbage, "E_SIGNATURE", /garbage\.apk: this is no package/],
       [join(folder, "nonesuch.apk"), "E_FILE", /nonesuch\.apk: there is no such file/],
       [folder.replace(/files$/, "files.apk"), "E_FILE", /files\.apk: there is no such file/],
+      [join(folder, "folder.apk"), "E_FILE", /folder\.apk: this is no file/],
       [await fromStranger(folder), "E_SIGNATURE", /strange-1\.0-r0\.apk: .*not signed with a key/],
       [newer, "E_SIGNATURE", /firn-test-damaged-1-r0\.apk: .*crashes when it checks this signature/],
     ] as const)

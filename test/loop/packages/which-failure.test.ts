@@ -1,6 +1,6 @@
 /** A failure is called what it is: the network, the disk and memory are no fault of a signature or a mirror. */
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -65,6 +65,15 @@ describe("which failure it was", { skip: requires("root", "loop", "mirror", "str
       const ran = await traced(commandLine(image, "run", "--", "touch", "/etc/x"), "mkdirat", inject);
       assertUntouched(ran, { code, message: /mkdirat snapshots/, hint });
     }
+  });
+
+  test("a helper that was killed is no bad signature", async () => {
+    const image = await world.image();
+    const killed = join(world.folder, "killed");
+    writeFileSync(killed, "#!/bin/sh\nkill -9 $$\n", { mode: 0o755 });
+    const args = ["upgrade", "--volume", image, "-X", join(alpineMirror, "v3.19.4")];
+    const ran = await firnBehind(`mount --bind ${killed} "$(readlink -f "$(command -v gzip)")"`, args);
+    assertUntouched(ran, { code: "E_PROGRAM_FAILED", message: /`gzip -t .*exit code 137/ });
   });
 
   test("a /run that is full or read-only is not the volume: gc is of no use there", async () => {

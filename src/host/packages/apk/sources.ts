@@ -4,7 +4,7 @@ import { quoted } from "../../../model/text/complaint.ts";
 import type { PackageFile, PackageSources, SourceWish } from "../../../model/packages/wish.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { INSIDE } from "../../kernel/chroot.ts";
-import { Fd, copyFile, isDirectory, isFile, makeDirectories, names } from "../../kernel/files.ts";
+import { Fd, copyFile, exists, isDirectory, isFile, makeDirectories, names } from "../../kernel/files.ts";
 import { scratch } from "../../kernel/mounts.ts";
 import { tryRun } from "../../kernel/run.ts";
 import { Within } from "../../kernel/within.ts";
@@ -97,6 +97,8 @@ class Repositories {
 function takeFiles(files: readonly string[], into: string, inside: string): (PackageFile & { from: string })[] {
   makeDirectories(into);
   return files.map((from, at) => {
+    if (!isFile(from) && exists(from))
+      throw new FirnError("E_FILE", `${from}: this is no file.`, "A word that ends in .apk is a file here.");
     if (!isFile(from))
       throw new FirnError("E_FILE", `${from}: there is no such file.`, "A word that ends in .apk is a file here.");
     // A number for a name: the name that it has may hold anything.

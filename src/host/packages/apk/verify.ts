@@ -1,7 +1,7 @@
 import { checksumHex, type IndexRecord } from "../../../model/packages/index.ts";
 import { FirnError } from "../../../model/problem.ts";
 import { copyFrom, isFile, makeDirectory, names, readBytes, writeBytes } from "../../kernel/files.ts";
-import { run, tryRun } from "../../kernel/run.ts";
+import { programFailed, run, tryRun, type Finished } from "../../kernel/run.ts";
 import { Within } from "../../kernel/within.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -39,7 +39,14 @@ function memberEnd(
   return undefined;
 }
 
-const isGzip = (file: string): boolean => tryRun(["gzip", "-t", file]).status === 0;
+/** Runs what judges bytes by its exit code: one that a signal ended has judged nothing. Throws E_PROGRAM_FAILED. */
+function judge(argv: readonly string[]): Finished {
+  const finished = tryRun(argv);
+  if (finished.status >= 128) throw programFailed(finished);
+  return finished;
+}
+
+const isGzip = (file: string): boolean => judge(["gzip", "-t", file]).status === 0;
 
 function refuse(what: string, why: string, hint = "Try another mirror."): never {
   throw new FirnError("E_SIGNATURE", `${what}: ${why}.`, hint);
@@ -50,7 +57,7 @@ function refuse(what: string, why: string, hint = "Try another mirror."): never 
  * knows whom.
  */
 function onlyEntry(member: string, what: string): string {
-  const listed = tryRun(["tar", "-tzf", member]).stdout.split("\n").filter(Boolean);
+  const listed = judge(["tar", "-tzf", member]).stdout.split("\n").filter(Boolean);
   if (listed.length > 1) refuse(what, "there is more than a signature in the part that no signature covers");
   return listed[0] ?? "";
 }
@@ -135,7 +142,7 @@ export function verifyIndex(file: string, what: string, keysDir: string, tmp: st
   }
   const algorithm = parts.scheme === "RSA256" ? "-sha256" : "-sha1";
   const words = ["openssl", "dgst", algorithm, "-verify", key, "-signature", parts.signature, parts.rest];
-  if (tryRun(words).status !== 0)
+  if (judge(words).status !== 0)
     refuse(
       what,
       `the signature of the index does not verify with the key ${parts.key}: it was damaged, or changed after it was signed`,

@@ -33,7 +33,7 @@ const changes: readonly (readonly [what: string, script: string, told: string])[
   ["the other of two hard links", "echo more >> /opt/one", "~ /opt/two (content, time)"],
   ["the numbers of a device", "rm /opt/node; mknod /opt/node c 1 5", "~ /opt/node (device, time)"],
   ["a pipe in place of a file", "rm /opt/file; mkfifo /opt/file", "~ /opt/file (type)"],
-  ["the root itself", "chmod 0700 /", "~ / (mode)"],
+  ["the root itself", "chmod 0711 /", "~ / (mode)"],
   ["the mode of fstab", "chmod 0600 /etc/fstab", "~ /etc/fstab (content, mode, time)"],
   ["a link in place of a directory", "mv /opt/folder /opt/f; ln -s f /opt/folder", "- /opt/folder/inside"],
   ["a file of another name", "echo changed > \"/opt/$(printf 'caf\\351')\"", "~ /opt/caf\xe9 (content, time)"],

@@ -129,17 +129,21 @@ export function enterRoot(wish: ChrootWish): Chroot {
 }
 
 function fill(root: Within, wish: ChrootWish): void {
+  const isThere = (inside: string): boolean => ifLeads(() => root.isDirectory(inside)) === true;
   const mountable = (inside: string): boolean => {
-    if (!wish.readonly) ifLeads(() => root.makeDirectories(inside));
-    return ifLeads(() => root.isDirectory(inside)) === true;
+    if (isThere(inside)) return true;
+    if (wish.readonly) return false;
+    ifLeads(() => root.makeDirectories(inside));
+    return isThere(inside);
   };
-  const add = (source: string, inside: string, type: string, flags: number, data = ""): void => {
-    if (!mountable(inside)) {
-      if (wish.readonly) return;
-      throw new FirnError("E_FILE", `${inside} of the generation is no directory.`, "Start from another one: --base.");
-    }
+  const mount = (source: string, inside: string, type: string, flags: number, data = ""): void => {
     using point = root.point(inside);
     if (point !== undefined) Mount.make(source, point.path, type, flags, data);
+  };
+  const add: typeof mount = (source, inside, ...how) => {
+    if (mountable(inside)) return mount(source, inside, ...how);
+    if (!wish.readonly)
+      throw new FirnError("E_FILE", `${inside} of the generation is no directory.`, "Start from another one: --base.");
   };
   add("proc", "/proc", "proc", MS.NOSUID | MS.NODEV | MS.NOEXEC);
   add("sysfs", "/sys", "sysfs", MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.RDONLY);
@@ -158,7 +162,7 @@ function fill(root: Within, wish: ChrootWish): void {
   add("firn", "/tmp", "tmpfs", MS.NOSUID | MS.NODEV, "mode=1777");
   for (const common of wish.commons) {
     using source = wish.top.point(layout.common(common.name));
-    if (source !== undefined && mountable(common.path)) add(source.path, common.path, "", MS.BIND);
+    if (source !== undefined && mountable(common.path)) mount(source.path, common.path, "", MS.BIND);
   }
   provideResolver(root, wish.hostResolver === true);
   for (const { from, to } of wish.binds ?? []) {

@@ -1,6 +1,6 @@
 import { cleanUp } from "../../host/kernel/failure.ts";
 import { createSubvolume, deleteSubvolume, isSubvolume, setReadonly, snapshot } from "../../host/volume/btrfs.ts";
-import { newName, typeOf } from "../../host/kernel/files.ts";
+import { newName, typeOf, type Fd } from "../../host/kernel/files.ts";
 import { syncFilesystem } from "../../host/kernel/subvolumes.ts";
 import { Within } from "../../host/kernel/within.ts";
 import { fillReserve } from "../../host/volume/reserve.ts";
@@ -243,12 +243,12 @@ export class VolumeStore implements Disposable {
     return true;
   }
 
-  /** Replaces a file by renaming another one over it, `before` which that is written. */
-  private replace(name: string, text: string, mode?: number, before: () => void = () => {}): void {
+  /** Replaces a file by renaming another one over it; `before` sees to that one first. */
+  private replace(name: string, text: string, mode?: number, before: (file: Fd) => void = () => {}): void {
     const beside = `${name}.new`;
     using file = this.top.makeFile(beside, mode);
     file.write(text);
-    before();
+    before(file);
     this.top.rename(beside, name);
   }
 
@@ -271,14 +271,10 @@ export class VolumeStore implements Disposable {
 
   /** Replaces the fstab template: see markTemplate. A cut after the next flush leaves the old one or the new one. */
   writeTemplate(text: string, written?: string): void {
-    const beside = `${layout.fstab}.new`;
     try {
-      using file = this.top.makeFile(beside);
-      file.write(markTemplate(text, written));
-      file.pushOut();
-      this.top.rename(beside, layout.fstab);
+      this.replace(layout.fstab, markTemplate(text, written), undefined, (file) => file.pushOut());
     } catch (error) {
-      cleanUp(() => this.top.removeFile(beside));
+      cleanUp(() => this.top.removeFile(`${layout.fstab}.new`));
       throw error;
     }
   }

@@ -97,10 +97,10 @@ class Repositories {
 function takeFiles(files: readonly string[], into: string, inside: string): (PackageFile & { from: string })[] {
   makeDirectories(into);
   return files.map((from, at) => {
-    if (!isFile(from) && exists(from))
-      throw new FirnError("E_FILE", `${from}: this is no file.`, "A word that ends in .apk is a file here.");
-    if (!isFile(from))
-      throw new FirnError("E_FILE", `${from}: there is no such file.`, "A word that ends in .apk is a file here.");
+    if (!isFile(from)) {
+      const why = exists(from) ? "this is no file" : "there is no such file";
+      throw new FirnError("E_FILE", `${from}: ${why}.`, "A word that ends in .apk is a file here.");
+    }
     // A number for a name: the name that it has may hold anything.
     copyFile(from, `${into}/${at}.apk`, 0o644);
     const info = tryRun(["tar", "-xzOf", `${into}/${at}.apk`, ".PKGINFO"]).stdout;

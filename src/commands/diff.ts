@@ -1,4 +1,5 @@
-import { comparePaths, isOwnFstab, type PathChange } from "../host/volume/compare-trees.ts";
+import { comparePaths, isOwnFstab } from "../host/volume/compare-trees.ts";
+import type { PathChange } from "../model/volume/path-change.ts";
 import { textDiff } from "../host/volume/text-diff.ts";
 import { packageManager } from "../host/packages/package-manager.ts";
 import { generationRoot, templateIn } from "../host/volume/roots.ts";

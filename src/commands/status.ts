@@ -1,5 +1,6 @@
 import { packageManager } from "../host/packages/package-manager.ts";
-import { compareFolder, type PathChange } from "../host/volume/compare-trees.ts";
+import { compareFolder } from "../host/volume/compare-trees.ts";
+import type { PathChange } from "../model/volume/path-change.ts";
 import type { Within } from "../host/kernel/within.ts";
 import { generationRoot, templateIn } from "../host/volume/roots.ts";
 import { openrcServices, runningProcesses } from "../host/machine/processes.ts";

@@ -1,4 +1,4 @@
-import type { PathChange } from "../../host/volume/compare-trees.ts";
+import type { PathChange } from "../../model/volume/path-change.ts";
 import type { Within } from "../../host/kernel/within.ts";
 import type { GenerationRecord } from "../../model/volume/generation.ts";
 import type { GenerationId } from "../../model/volume/ids.ts";

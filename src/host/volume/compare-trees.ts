@@ -1,17 +1,7 @@
+import type { PathChange } from "../../model/volume/path-change.ts";
 import { Fd, entries, readLink, sameContent, lstat, typeOf, type FileStat } from "../kernel/files.ts";
 import { attributes, fileFlags } from "../kernel/nature.ts";
 import { changedPaths, pathsOf, subvolumeInfo } from "./btrfs.ts";
-
-export interface PathChange {
-  path: string;
-  /** "changed" is whatever was written, though it may not differ in anything. */
-  kind: "added" | "removed" | "changed";
-  /**
-   * In what it differs, looked for when it is asked for: type, mode, owner, device, content, links, flags, time, or an
-   * extended attribute by name.
-   */
-  what: () => readonly string[];
-}
 
 interface Tree {
   root: string;

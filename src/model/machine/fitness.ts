@@ -3,6 +3,7 @@
  * host/machine/read-fitness.ts gathers what they judge.
  */
 import { isRefusal } from "../problem.ts";
+import type { PathChange } from "../volume/path-change.ts";
 import { parseFirnToml } from "./firn-toml.ts";
 import { parsePasswd } from "./machine-files.ts";
 
@@ -56,15 +57,7 @@ const ELSEWHERE = /^(?:boot|etc|home|media|mnt|root|srv|tmp|var)(?:\/|$)/;
 const LOOKED_AT = /^etc\/(?:firn|fstab|init\.d|inittab|passwd|runlevels|shadow)(?:\/|$)/;
 
 /** Whether what differs of a path can be a fault: the look costs a small change a tenth of its time. */
-export function concernsFitness({
-  path,
-  kind,
-  what,
-}: {
-  readonly path: string;
-  readonly kind: "added" | "removed" | "changed";
-  readonly what: () => readonly string[];
-}): boolean {
+export function concernsFitness({ path, kind, what }: PathChange): boolean {
   if (openFolders.some((folder) => folder === `/${path}`))
     return kind !== "changed" || what().some((one) => one === "mode" || one === "type");
   return !ELSEWHERE.test(path) || LOOKED_AT.test(path);

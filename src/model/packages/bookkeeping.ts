@@ -1,3 +1,5 @@
+import type { PathChange } from "../volume/path-change.ts";
+
 /** apk's own files in a root. Paths are relative to it: "lib/apk/db/installed"; /usr-merge moves them below usr/. */
 
 /** Written anew in every run of apk, with other content too; a real change shows in what follows. */
@@ -8,15 +10,8 @@ const REWRITTEN = /^((usr\/)?lib\/apk\/db\/installed|etc\/apk\/world)$/;
 /** Where the list of what is installed may be. */
 export const databaseFiles = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"] as const;
 
-/** How a path differs; see PathChange of host/volume/compare-trees.ts. */
-interface WrittenPath {
-  readonly path: string;
-  readonly kind: "added" | "removed" | "changed";
-  readonly what: () => readonly string[];
-}
-
 /** Whether what differs of a path is no more than every run of apk writes, changed or not. */
-export function isBookkeeping({ path, kind, what }: WrittenPath): boolean {
+export function isBookkeeping({ path, kind, what }: PathChange): boolean {
   if (kind === "removed") return false;
   return SCRATCH.test(path) || (kind === "changed" && REWRITTEN.test(path) && what().every((one) => one === "time"));
 }

@@ -51,7 +51,16 @@ interface Place {
   flavor: string;
 }
 
-function kernelFacts({ root, flavor }: Place): KernelFacts {
+/** Read once a place: three checks ask for them. */
+const kernels = new WeakMap<Place, KernelFacts>();
+
+function kernelFacts(place: Place): KernelFacts {
+  const facts = kernels.get(place) ?? readKernel(place);
+  kernels.set(place, facts);
+  return facts;
+}
+
+function readKernel({ root, flavor }: Place): KernelFacts {
   const { kernel } = bootFiles(flavor);
   using file = root.ownFile(kernel);
   const head = file.read(HEAD, 0);
